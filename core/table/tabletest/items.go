@@ -3,14 +3,15 @@ package tabletest
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"tenure/core/table"
 )
 
 func testItemsSurviveUnchanged(t *testing.T, f *fixture) {
 	full := item("p", "full", 1<<53+1)
-	full.Expires = f.clock.at(1234567)
-	full.HiddenFrom = f.clock.at(-1)
+	full.Expires = f.clock.at(time.Hour) + 567
+	full.HiddenFrom = f.clock.at(0) - 1
 	full.Index1 = table.Key{Partition: "i1", Sort: "s1"}
 	full.Index2 = table.Key{Partition: "i2", Sort: "s2"}
 	second := item("p", "second index only", 7)

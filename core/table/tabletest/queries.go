@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"tenure/core/table"
 )
@@ -148,7 +149,7 @@ func testQueryVisibleAtFillsTheLimit(t *testing.T, f *fixture) {
 		switch i % 6 {
 		case 0: // never hidden
 		case 1:
-			it.HiddenFrom = f.clock.at(1) + 1
+			it.HiddenFrom = f.clock.at(0) + 1
 		case 2:
 			it.HiddenFrom = f.clock.at(0)
 		default:
@@ -213,7 +214,7 @@ func testQueryReadsPastOneMegabyte(t *testing.T, f *fixture) {
 
 func testQueryKeysOnly(t *testing.T, f *fixture) {
 	it := item("p", "s", 3)
-	it.Expires, it.HiddenFrom = f.clock.at(5000), f.clock.at(7000)
+	it.Expires, it.HiddenFrom = f.clock.at(5*time.Second), f.clock.at(7*time.Second)
 	it.Index1, it.Index2 = table.Key{Partition: "i", Sort: "1"}, table.Key{Partition: "i", Sort: "2"}
 	f.put(it)
 	q := table.Query{Partition: "p", Limit: 5, Consistent: true}
@@ -271,7 +272,7 @@ func testIndexFollowsItsItems(t *testing.T, f *fixture) {
 
 func testIndexAnswersKeysOnly(t *testing.T, f *fixture) {
 	it := item("p", "s", 3)
-	it.Expires, it.HiddenFrom = f.clock.at(5000), f.clock.at(7000)
+	it.Expires, it.HiddenFrom = f.clock.at(5*time.Second), f.clock.at(7*time.Second)
 	it.Index1, it.Index2 = table.Key{Partition: "i", Sort: "1"}, table.Key{Partition: "i", Sort: "2"}
 	f.put(it)
 	for _, keysOnly := range []bool{false, true} {
