@@ -1,0 +1,238 @@
+package resource
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"tenure/core/table"
+)
+
+// A record with more entries beside it than one transaction takes is written
+// through a journal, so that it still applies whole or not at all:
+//
+//  1. a job item says that a journal of this id may exist, for which record;
+//  2. the operations on the entries are written down in the journal's partition;
+//  3. the record is written, marked as pending on the journal: from this
+//     instant the change counts, as every reader and writer of the record
+//     settles what is pending first;
+//  4. the operations are carried out, the mark, the journal and the job removed.
+//
+// Whoever dies in between leaves a job: before step 3 it is undone, after it
+// completed, by the next one to touch the record or by Sweep. The operations
+// are guarded by the marked version of the record and carry conditions of their
+// own, so carrying them out again, late, or by two at a time changes nothing.
+
+// pendingPrefix begins the body of a record that is pending on a journal.
+const pendingPrefix = `{"~pending":"`
+
+// pendingOn returns the id of the journal that the item is pending on, and the
+// body without the mark.
+func pendingOn(item *table.Item) (id string, body []byte) {
+	rest, found := bytes.CutPrefix(item.Body, []byte(pendingPrefix))
+	if !found {
+		return "", item.Body
+	}
+	quoted, fields, _ := bytes.Cut(rest, []byte(`",`))
+	return string(quoted), append([]byte("{"), fields...)
+}
+
+// jobSettleAfter is how long a job is left to the request that made it.
+const jobSettleAfter = 2 * time.Minute
+
+// job is the body of a job item.
+type job struct {
+	Record table.Key `json:"record"`
+	Made   int64     `json:"made"` // epoch ms
+}
+
+// step is one operation in a journal.
+type step struct {
+	Sort    string `json:"s"`
+	Was     int64  `json:"w,omitempty"` // the version it needs; 0: absent
+	Version int64  `json:"v,omitempty"` // the version it writes; 0: deletes
+	Body    string `json:"b,omitempty"`
+}
+
+func jobKey(workspace, id string) table.Key {
+	return table.Key{Partition: partition(workspace, "jobs"), Sort: id}
+}
+
+func journalPartition(workspace, id string) string { return partition(workspace, "journal", id) }
+
+// journalItemBytes is how much of a journal goes into one item.
+const journalItemBytes = table.MaxItemBytes * 3 / 4
+
+// writeJournaled writes main and ops, which all lie in one partition, as one.
+func (e *Engine) writeJournaled(ctx context.Context, w *write, main table.Op, ops []table.Op) error {
+	id := rand.Text()
+	made, err := json.Marshal(job{Record: main.Item.Key, Made: e.Now()})
+	if err != nil {
+		return err
+	}
+	jobItem := table.Item{Key: jobKey(w.workspace, id), Version: e.nextVersion(0), Body: made}
+	if err := e.put(ctx, w.guard, jobItem, table.Absent()); err != nil {
+		return err
+	}
+	abandon := func(cause error) error {
+		return errors.Join(cause, e.dropJournal(ctx, w.workspace, id))
+	}
+	var staged []table.Op
+	var steps []byte // a JSON array under construction
+	flush := func() {
+		key := table.Key{Partition: journalPartition(w.workspace, id), Sort: sortNumber(int64(len(staged)))}
+		staged = append(staged, table.Put(table.Item{Key: key, Version: e.nextVersion(0), Body: append(steps, ']')}, table.Condition{}))
+		steps = nil
+	}
+	for _, op := range ops {
+		st := step{Sort: op.Item.Sort, Version: op.Item.Version, Body: string(op.Item.Body)}
+		st.Was, _ = op.If.Version()
+		text, err := json.Marshal(st)
+		if err != nil {
+			return abandon(err)
+		}
+		if len(steps)+len(text) > journalItemBytes {
+			flush()
+		}
+		if len(steps) == 0 {
+			steps = append(steps, '[')
+		} else {
+			steps = append(steps, ',')
+		}
+		steps = append(steps, text...)
+	}
+	flush()
+	if err := errors.Join(e.table.Write(ctx, staged, w.guard)...); err != nil {
+		return abandon(err)
+	}
+	main.Item.Body = append([]byte(pendingPrefix+id+`",`), main.Item.Body[1:]...)
+	if err := e.put(ctx, w.guard, main.Item, main.If); err != nil {
+		return abandon(err)
+	}
+	return e.settle(ctx, w.workspace, w.family, &main.Item)
+}
+
+// put writes one item.
+func (e *Engine) put(ctx context.Context, guard *table.Guard, item table.Item, cond table.Condition) error {
+	return errors.Join(e.table.Write(ctx, []table.Op{table.Put(item, cond)}, guard)...)
+}
+
+// settle carries out what the record in item is pending on, if anything, and
+// removes the mark. Another one may do the same at the same time.
+func (e *Engine) settle(ctx context.Context, workspace string, f *Family, item *table.Item) error {
+	id, body := pendingOn(item)
+	if id == "" {
+		return nil
+	}
+	target := besidePartition(workspace, f, item.Sort)
+	marked := &table.Guard{Key: item.Key, Version: item.Version}
+	for page, err := range e.scan(ctx, table.Query{
+		Partition: journalPartition(workspace, id), Limit: 1, Consistent: true,
+	}) {
+		if err != nil {
+			return err
+		}
+		var steps []step
+		if err := json.Unmarshal(page.Body, &steps); err != nil {
+			return err
+		}
+		ops := make([]table.Op, len(steps))
+		for i, st := range steps {
+			key, cond := table.Key{Partition: target, Sort: st.Sort}, table.Absent()
+			if st.Was != 0 {
+				cond = table.VersionIs(st.Was)
+			}
+			ops[i] = table.Put(table.Item{Key: key, Version: st.Version, Body: []byte(st.Body)}, cond)
+			if st.Version == 0 {
+				ops[i] = table.Delete(key, cond)
+			}
+		}
+		for _, err := range e.table.Write(ctx, ops, marked) {
+			switch {
+			case err == nil, errors.Is(err, table.ErrConflict): // a conflict: carried out before
+			case errors.Is(err, table.ErrFenced): // no longer pending
+				return nil
+			default:
+				return err
+			}
+		}
+	}
+	settled := *item
+	settled.Body, settled.Version = body, e.nextVersion(item.Version)
+	err := e.put(ctx, nil, settled, table.VersionIs(item.Version))
+	if err != nil && !errors.Is(err, table.ErrConflict) { // a conflict: another one settled it
+		return err
+	}
+	return e.dropJournal(ctx, workspace, id)
+}
+
+// dropJournal removes a journal and its job.
+func (e *Engine) dropJournal(ctx context.Context, workspace, id string) error {
+	var ops []table.Op
+	for item, err := range e.scan(ctx, table.Query{
+		Partition: journalPartition(workspace, id), Limit: besidePageSize, KeysOnly: true, Consistent: true,
+	}) {
+		if err != nil {
+			return err
+		}
+		ops = append(ops, table.Delete(item.Key, table.Condition{}))
+	}
+	if err := errors.Join(e.table.Write(ctx, ops, nil)...); err != nil {
+		return err
+	}
+	return errors.Join(e.table.Write(ctx, []table.Op{table.Delete(jobKey(workspace, id), table.Condition{})}, nil)...)
+}
+
+// getSettled reads records for a request that needs their entries too, or
+// will write them: what is pending on one is settled first.
+func (e *Engine) getSettled(ctx context.Context, workspace string, f *Family, keys []table.Key) ([]table.Item, error) {
+	for {
+		items, err := e.table.Get(ctx, keys, true)
+		if err != nil || f.Beside == nil {
+			return items, err
+		}
+		pending := false
+		for i := range items {
+			if bytes.HasPrefix(items[i].Body, []byte(pendingPrefix)) {
+				pending = true
+				if err := e.settle(ctx, workspace, f, &items[i]); err != nil {
+					return nil, err
+				}
+			}
+		}
+		if !pending {
+			return items, nil
+		}
+	}
+}
+
+// Sweep settles or undoes what writers of f that died have left behind in a
+// workspace. It returns how many such jobs it ended.
+func (e *Engine) Sweep(ctx context.Context, workspace string, f *Family) (int, error) {
+	ended := 0
+	for item, err := range e.scan(ctx, table.Query{
+		Partition: jobKey(workspace, "").Partition, Limit: besidePageSize, Consistent: true,
+	}) {
+		if err != nil {
+			return ended, err
+		}
+		var j job
+		if err := json.Unmarshal(item.Body, &j); err != nil {
+			return ended, err
+		}
+		if e.Now()-j.Made < jobSettleAfter.Milliseconds() {
+			continue
+		}
+		if _, err := e.getSettled(ctx, workspace, f, []table.Key{j.Record}); err != nil {
+			return ended, err
+		}
+		if err := e.dropJournal(ctx, workspace, item.Sort); err != nil {
+			return ended, err
+		}
+		ended++
+	}
+	return ended, nil
+}

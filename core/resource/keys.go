@@ -1,0 +1,125 @@
+package resource
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"hash/fnv"
+	"strings"
+	"unicode/utf8"
+
+	"tenure/core/schema"
+	"tenure/core/table"
+)
+
+// digest returns a short text that stands for s in keys, where s itself may be
+// too long: 128 bits of SHA-256.
+func digest(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+// partition joins the parts of a partition key. Workspace and family names
+// hold no slash, and whatever a client chose comes last or as a digest.
+func partition(workspace string, parts ...string) string {
+	return workspace + "/" + strings.Join(parts, "/")
+}
+
+// sortNumber returns text that sorts as n does.
+func sortNumber(n int64) string { return fmt.Sprintf("%016x", uint64(n)^1<<63) }
+
+// sortText escapes s so that several such texts, each followed by a NUL, sort
+// as the list of texts does.
+var sortText = strings.NewReplacer("\x00", "\x01\x01", "\x01", "\x01\x02")
+
+// SortKey returns a sort key in the order of the record's values of fields. A
+// key that would be too long is cut and ends in a digest: it is still unique,
+// and its order true as far as it goes.
+func SortKey(s *schema.Schema, r schema.Record, fields ...int) string {
+	var b strings.Builder
+	for _, i := range fields {
+		if s.Fields[i].Type.Numeric() {
+			b.WriteString(sortNumber(r[i].Int()))
+		} else {
+			sortText.WriteString(&b, r[i].Text())
+		}
+		b.WriteByte(0)
+	}
+	key := b.String()
+	if len(key) <= table.MaxSortBytes {
+		return key
+	}
+	end := digest(key)
+	cut := table.MaxSortBytes - len(end) - 1
+	for !utf8.RuneStart(key[cut]) {
+		cut--
+	}
+	return key[:cut] + "\x00" + end
+}
+
+// shardOf returns the name of the shard that id belongs to.
+func (e *Engine) shardOf(id string) string {
+	h := fnv.New32a()
+	h.Write([]byte(id))
+	return shardName(int(h.Sum32() % uint32(e.shards)))
+}
+
+func shardName(n int) string { return fmt.Sprintf("%02x", n) }
+
+// key returns the key of the record of f with that id in that account. In the
+// root family the two are the same.
+func (e *Engine) key(workspace string, f *Family, account, id string) table.Key {
+	if f.isRoot() {
+		return table.Key{Partition: partition(workspace, f.Schema.Name, e.shardOf(id)), Sort: id}
+	}
+	return table.Key{Partition: partition(workspace, f.Schema.Name, digest(account)), Sort: id}
+}
+
+// keyOf returns the key of record r.
+func (e *Engine) keyOf(workspace string, f *Family, r schema.Record) table.Key {
+	return e.key(workspace, f, r[f.Account].Text(), r[f.ID].Text())
+}
+
+// pointer returns the item that finds r by its own id alone.
+func (e *Engine) pointer(workspace string, f *Family, r schema.Record) table.Item {
+	return table.Item{
+		Key:     table.Key{Partition: pointers(workspace, f, r[f.ID].Text()), Sort: digest(r[f.Account].Text())},
+		Version: e.nextVersion(0),
+		Body:    r[f.Account],
+	}
+}
+
+// pointers returns the partition of the pointers to records with that id.
+func pointers(workspace string, f *Family, id string) string {
+	return partition(workspace, f.Schema.Name+".id", digest(id))
+}
+
+// listPartition returns one shard of the partition that keeps order o.
+func listPartition(workspace string, f *Family, o *Order, shard string) string {
+	if o.Index == table.Base {
+		return partition(workspace, f.Schema.Name, shard)
+	}
+	return partition(workspace, f.Schema.Name+"."+o.Name, shard)
+}
+
+// item returns the item that stores r with that version and body.
+func (e *Engine) item(workspace string, f *Family, r schema.Record, version int64, body []byte) table.Item {
+	item := table.Item{Key: e.keyOf(workspace, f, r), Version: version, Body: body}
+	if f.HiddenFrom != nil {
+		item.HiddenFrom = f.HiddenFrom(r)
+	}
+	for i := range f.Orders {
+		o := &f.Orders[i]
+		key := table.Key{
+			Partition: listPartition(workspace, f, o, e.shardOf(r[f.ID].Text())),
+			Sort:      SortKey(f.Schema, r, o.Fields...),
+		}
+		switch o.Index {
+		case table.First:
+			item.Index1 = key
+		case table.Second:
+			item.Index2 = key
+		}
+	}
+	return item
+}

@@ -1,0 +1,468 @@
+package resource
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"math/rand/v2"
+	"time"
+
+	"tenure/core"
+	"tenure/core/schema"
+	"tenure/core/table"
+)
+
+// chunkSize is how many records of an upload are read, merged and written
+// together: enough to fill the store's batches, little enough to hold in memory.
+const chunkSize = 1000
+
+// Input is one record of an upload: what could be decoded of it, and why it
+// was refused, if it was.
+type Input struct {
+	Patch   schema.Record
+	Failure *core.Failure
+}
+
+// Upload is a bulk insert/modify ("POST" in the API document).
+type Upload struct {
+	Workspace string
+	Family    *Family
+	// Records may be ranged over more than once.
+	Records iter.Seq[Input]
+	// FailOnMissingAccount fails the whole upload, with nothing applied, when
+	// a record names an account that does not exist. Otherwise such records
+	// are left out and reported (contract P7).
+	FailOnMissingAccount bool
+	// DryRun writes nothing and answers as the real run would (contract P18).
+	DryRun bool
+	// Option reports whether one of Family.Options is on; nil for none.
+	Option func(name string) bool
+	// Guard ties the writes to the upload lock; nil for none.
+	Guard *table.Guard
+}
+
+// Failed says why one record of an upload was not applied.
+type Failed struct {
+	// Record is the record's position, from 0.
+	Record int
+	*core.Failure
+	// IDs holds the ids the record carried, at the ordinals of their fields.
+	IDs schema.Record
+}
+
+// Result is the outcome of an upload.
+type Result struct {
+	Inserted, Changed, Unchanged int
+	// Failed are the records not applied, in order.
+	Failed []Failed
+	// MissingAccounts is how many of Failed name an account that does not exist.
+	MissingAccounts int
+	// Fatal is why nothing was applied at all; nil when records were tried one
+	// by one.
+	Fatal *core.Failure
+}
+
+// Applied returns how many records were applied.
+func (r *Result) Applied() int { return r.Inserted + r.Changed + r.Unchanged }
+
+func (r *Result) fail(record int, f *core.Failure, ids schema.Record) {
+	r.Failed = append(r.Failed, Failed{Record: record, Failure: f, IDs: ids})
+	if f == missingAccount {
+		r.MissingAccounts++
+	}
+}
+
+// missingAccount is the failure of a record whose account does not exist.
+var missingAccount = &core.Failure{Code: core.NotFound, Field: "account_id", Message: "Account not found"}
+
+// outcome is what became of one change.
+type outcome uint8
+
+const (
+	unchanged outcome = iota
+	inserted
+	changed
+)
+
+// change is one record, or one request, as it is to be applied to what is stored.
+type change struct {
+	record  int // its position in the upload
+	patch   schema.Record
+	failure *core.Failure
+	outcome outcome
+
+	// mustExist makes it fail where there is no record yet.
+	mustExist bool
+	// edit, if set, is applied instead of patch (deletes of sub-objects).
+	edit func(schema.Record) (schema.Record, *core.Failure)
+	// erase, if set, removes the entries kept beside the record whose sort key
+	// begins with what it points to.
+	erase *string
+}
+
+// slot gathers the changes of one stored record.
+type slot struct {
+	key     table.Key
+	account table.Key // the account that must exist; zero when it need not
+	changes []*change
+
+	stored table.Item    // as read
+	state  schema.Record // after the changes; nil when there is no record
+	body   []byte        // state as stored
+}
+
+// write is what the changes of one request go through.
+type write struct {
+	workspace string
+	family    *Family
+	option    func(string) bool
+	guard     *table.Guard
+	now       int64
+}
+
+func noOption(string) bool { return false }
+
+// Upload carries out a bulk insert/modify. Each record applies whole or not at
+// all; records with the same key apply in the order given (contract P8). An
+// error means that the upload stopped in the middle: the store failed, the
+// context ended or the lock was lost. What was applied by then stays, and
+// sending the upload again is safe.
+func (e *Engine) Upload(ctx context.Context, u Upload) (*Result, error) {
+	if u.DryRun {
+		e, u.Guard = e.dry(), nil
+	}
+	result := &Result{}
+	if u.FailOnMissingAccount && !u.Family.isRoot() {
+		if err := e.requireAccounts(ctx, &u, result); err != nil || result.Fatal != nil {
+			return result, err
+		}
+	}
+	w := &write{workspace: u.Workspace, family: u.Family, option: u.Option, guard: u.Guard, now: e.Now()}
+	if w.option == nil {
+		w.option = noOption
+	}
+	var chunk []change
+	record := 0
+	for in := range u.Records {
+		if chunk == nil {
+			chunk = make([]change, 0, chunkSize)
+		}
+		chunk = append(chunk, change{record: record, patch: in.Patch, failure: in.Failure})
+		if record++; len(chunk) == chunkSize {
+			if err := e.applyChunk(ctx, w, chunk, result); err != nil {
+				return result, err
+			}
+			chunk = chunk[:0]
+		}
+	}
+	return result, e.applyChunk(ctx, w, chunk, result)
+}
+
+// requireAccounts sets result.Fatal when a record names an account that does
+// not exist.
+func (e *Engine) requireAccounts(ctx context.Context, u *Upload, result *Result) error {
+	exists := map[string]bool{}
+	for in := range u.Records {
+		if id := in.Patch[u.Family.Account]; !id.IsNull() {
+			exists[id.Text()] = false
+		}
+	}
+	keys := make([]table.Key, 0, len(exists))
+	for id := range exists {
+		keys = append(keys, e.key(u.Workspace, e.root, id, id))
+	}
+	items, err := e.table.Get(ctx, keys, true)
+	if err != nil {
+		return err
+	}
+	for i := range items {
+		if items[i].Exists() {
+			exists[keys[i].Sort] = true
+		}
+	}
+	record := 0
+	for in := range u.Records {
+		if id := in.Patch[u.Family.Account]; !id.IsNull() && !exists[id.Text()] {
+			result.fail(record, missingAccount, u.Family.ids(in.Patch))
+			result.Fatal = missingAccount
+		}
+		record++
+	}
+	return nil
+}
+
+// ids returns a record of only the ids that r carries.
+func (f *Family) ids(r schema.Record) schema.Record {
+	ids := f.Schema.NewRecord()
+	for i := range r {
+		if f.Schema.Fields[i].Type == schema.ID && !r[i].IsNull() {
+			ids[i] = r[i]
+		}
+	}
+	return ids
+}
+
+// applyChunk applies the changes of a chunk and adds their outcomes to result.
+func (e *Engine) applyChunk(ctx context.Context, w *write, chunk []change, result *Result) error {
+	slots := make([]*slot, 0, len(chunk))
+	byKey := make(map[table.Key]*slot, len(chunk))
+	for i := range chunk {
+		c := &chunk[i]
+		if c.failure != nil {
+			continue
+		}
+		for _, id := range w.family.identity() {
+			if c.patch[id].IsNull() && c.failure == nil {
+				c.failure = w.family.Schema.Missing(id, true)
+			}
+		}
+		if c.failure != nil {
+			continue
+		}
+		key := e.keyOf(w.workspace, w.family, c.patch)
+		s := byKey[key]
+		if s == nil {
+			s = &slot{key: key}
+			if !w.family.isRoot() {
+				account := c.patch[w.family.Account].Text()
+				s.account = e.key(w.workspace, e.root, account, account)
+			}
+			byKey[key] = s
+			slots = append(slots, s)
+		}
+		s.changes = append(s.changes, c)
+	}
+	if err := e.apply(ctx, w, slots); err != nil {
+		return err
+	}
+	for i := range chunk {
+		switch c := &chunk[i]; {
+		case c.failure != nil:
+			result.fail(c.record, c.failure, w.family.ids(c.patch))
+		case c.outcome == inserted:
+			result.Inserted++
+		case c.outcome == changed:
+			result.Changed++
+		default:
+			result.Unchanged++
+		}
+	}
+	return nil
+}
+
+// apply carries out the changes of slots: it reads what is stored, merges,
+// writes what changed under the condition that nothing else did meanwhile, and
+// does so again for the slots where something did.
+func (e *Engine) apply(ctx context.Context, w *write, slots []*slot) (err error) {
+	if err := e.checkAccounts(ctx, slots); err != nil {
+		return err
+	}
+	moved := false // whether a list of the workspace changed in length or order
+	defer func() {
+		if moved {
+			err = errors.Join(err, e.listsChanged(ctx, w.workspace, w.family))
+		}
+	}()
+	for attempt := 0; len(slots) > 0; attempt++ {
+		if attempt > 0 {
+			if err := backoff(ctx, attempt); err != nil {
+				return err
+			}
+		}
+		keys := make([]table.Key, len(slots))
+		for i, s := range slots {
+			keys[i] = s.key
+		}
+		items, err := e.getSettled(ctx, w.workspace, w.family, keys)
+		if err != nil {
+			return err
+		}
+		var plain, beside []*slot
+		for i, s := range slots {
+			s.stored = items[i]
+			if w.family.Beside != nil && s.touches(w.family.Beside) {
+				beside = append(beside, s)
+				continue
+			}
+			e.mergeSlot(w, s, nil)
+			if string(s.body) != string(s.stored.Body) {
+				plain = append(plain, s)
+			}
+		}
+		lost, m, err := e.writeSlots(ctx, w, plain)
+		moved = moved || m
+		if err != nil {
+			return err
+		}
+		for _, s := range beside {
+			won, m, err := e.applyBeside(ctx, w, s)
+			moved = moved || m
+			if err != nil {
+				return err
+			}
+			if !won {
+				lost = append(lost, s)
+			}
+		}
+		slots = lost
+	}
+	return nil
+}
+
+// checkAccounts fails the changes whose account does not exist.
+func (e *Engine) checkAccounts(ctx context.Context, slots []*slot) error {
+	var keys []table.Key
+	var at []int
+	for i, s := range slots {
+		if !s.account.IsZero() {
+			keys, at = append(keys, s.account), append(at, i)
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	items, err := e.table.Get(ctx, keys, true)
+	if err != nil {
+		return err
+	}
+	for n, i := range at {
+		if !items[n].Exists() {
+			for _, c := range slots[i].changes {
+				c.failure = missingAccount
+			}
+		}
+	}
+	return nil
+}
+
+// mergeSlot applies the slot's changes, one after the other, to what is
+// stored. beside is what the changes do to entries kept beside the record, or
+// nil when they touch none.
+func (e *Engine) mergeSlot(w *write, s *slot, beside *entries) {
+	f := w.family
+	s.state, s.body = nil, s.stored.Body
+	if s.stored.Exists() {
+		s.state = f.Schema.ParseStored(s.stored.Body)
+	}
+	for _, c := range s.changes {
+		if c.failure == missingAccount {
+			continue
+		}
+		c.failure = nil // what an earlier attempt said does not count
+		if s.state == nil && c.mustExist {
+			c.failure = f.NotFound()
+			continue
+		}
+		next, failure := e.applyChange(w, s, c)
+		touched := false
+		if failure == nil && beside != nil {
+			touched, failure = beside.change(next, c)
+		}
+		if failure != nil {
+			c.failure = failure
+			continue
+		}
+		body := f.Schema.AppendStored(make([]byte, 0, len(s.body)+256), next)
+		switch {
+		case s.state == nil:
+			c.outcome = inserted
+		case touched || string(body) != string(s.body):
+			c.outcome = changed
+		default:
+			c.outcome = unchanged
+		}
+		s.state, s.body = next, body
+	}
+}
+
+func (e *Engine) applyChange(w *write, s *slot, c *change) (schema.Record, *core.Failure) {
+	if c.edit != nil {
+		return c.edit(s.state)
+	}
+	return w.family.merge(Change{Old: s.state, Patch: c.patch, Now: w.now, Option: w.option})
+}
+
+// condition returns what must still hold of the slot's item for a write.
+func (s *slot) condition() table.Condition {
+	if s.stored.Exists() {
+		return table.VersionIs(s.stored.Version)
+	}
+	return table.Absent()
+}
+
+// main returns the write of the slot's record, and whether it changes its
+// place in a list.
+func (e *Engine) main(w *write, s *slot) (op table.Op, moved bool) {
+	item := e.item(w.workspace, w.family, s.state, e.nextVersion(s.stored.Version), s.body)
+	moved = !s.stored.Exists() || item.Index1 != s.stored.Index1 || item.Index2 != s.stored.Index2 ||
+		item.HiddenFrom != s.stored.HiddenFrom
+	return table.Put(item, s.condition()), moved
+}
+
+// writeSlots writes the records of slots, independently of each other, and
+// returns the slots that lost a race.
+func (e *Engine) writeSlots(ctx context.Context, w *write, slots []*slot) (lost []*slot, moved bool, err error) {
+	if len(slots) == 0 {
+		return nil, false, nil
+	}
+	if err := e.writePointers(ctx, w, slots); err != nil {
+		return nil, false, err
+	}
+	ops := make([]table.Op, len(slots))
+	for i, s := range slots {
+		var m bool
+		ops[i], m = e.main(w, s)
+		moved = moved || m
+	}
+	for i, err := range e.table.Write(ctx, ops, w.guard) {
+		switch {
+		case err == nil:
+		case errors.Is(err, table.ErrConflict):
+			lost = append(lost, slots[i])
+		case errors.Is(err, table.ErrInvalid):
+			slots[i].refuse(err)
+		default:
+			return nil, moved, err
+		}
+	}
+	return lost, moved, nil
+}
+
+// refuse fails the changes of a slot whose record the store cannot hold.
+func (s *slot) refuse(err error) {
+	for _, c := range s.changes {
+		if c.failure == nil {
+			c.failure = &core.Failure{Code: core.TooLarge, Message: "The record cannot be stored: " + err.Error()}
+		}
+	}
+}
+
+// writePointers writes the pointers of the records that are new. They go
+// first: a pointer without a record is found to be idle and harmless, a record
+// without a pointer would be lost to whoever knows only its id.
+func (e *Engine) writePointers(ctx context.Context, w *write, slots []*slot) error {
+	if w.family.isRoot() {
+		return nil
+	}
+	var ops []table.Op
+	for _, s := range slots {
+		if !s.stored.Exists() {
+			ops = append(ops, table.Put(e.pointer(w.workspace, w.family, s.state), table.Condition{}))
+		}
+	}
+	if len(ops) == 0 {
+		return nil
+	}
+	return errors.Join(e.table.Write(ctx, ops, w.guard)...)
+}
+
+// backoff waits before attempt, longer each time, with jitter.
+func backoff(ctx context.Context, attempt int) error {
+	longest := min(time.Millisecond<<min(attempt, 8), 100*time.Millisecond)
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(rand.N(longest) + 1):
+		return nil
+	}
+}
