@@ -1,0 +1,80 @@
+package access
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"tenure/core/table"
+)
+
+// ErrLocked says that another upload under the same key is under way.
+var ErrLocked = errors.New("another upload is under way")
+
+const (
+	// lockPoll is how often a lock that is waited for is tried.
+	lockPoll = 25 * time.Millisecond
+	// releaseTimeout bounds the release of a lock, which goes on even when the
+	// request's own time is over.
+	releaseTimeout = 5 * time.Second
+)
+
+// Lock is a lease on the right to upload under one API key (contract P13). It
+// is an item that expires: a holder that dies blocks nobody for longer than
+// the lease. Writes made on its strength carry its Guard, so that a holder
+// that outlives the lease cannot write behind the next one's back.
+type Lock struct {
+	store *Store
+	item  table.Item
+}
+
+// Lock takes the upload lock of a key for at most lease, waiting up to wait
+// for it. ErrLocked says that somebody else has it.
+func (s *Store) Lock(ctx context.Context, keyID string, lease, wait time.Duration) (*Lock, error) {
+	var random [8]byte
+	rand.Read(random[:])
+	deadline := s.now().Add(wait)
+	for {
+		item := table.Item{
+			Key: table.Key{Partition: locksPartition + keyID, Sort: "upload"},
+			// Any number that no other holder has: half of 2^64 is enough to choose from.
+			Version: int64(binary.BigEndian.Uint64(random[:])>>1) | 1,
+			Expires: s.now().Add(lease).UnixMilli(),
+			Body:    []byte("{}"),
+		}
+		err := errors.Join(s.table.Write(ctx, []table.Op{table.Put(item, table.Absent())}, nil)...)
+		switch {
+		case err == nil:
+			return &Lock{store: s, item: item}, nil
+		case !errors.Is(err, table.ErrConflict):
+			return nil, err
+		case !s.now().Before(deadline):
+			return nil, ErrLocked
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(lockPoll):
+		}
+	}
+}
+
+// Guard returns what ties writes to the lock.
+func (l *Lock) Guard() *table.Guard {
+	return &table.Guard{Key: l.item.Key, Version: l.item.Version, Until: l.item.Expires}
+}
+
+// Release gives the lock back. A lock that was lost meanwhile stays whose it is.
+func (l *Lock) Release(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
+	defer cancel()
+	err := errors.Join(l.store.table.Write(ctx, []table.Op{
+		table.Delete(l.item.Key, table.VersionIs(l.item.Version)),
+	}, nil)...)
+	if errors.Is(err, table.ErrConflict) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,306 @@
+// Package api is the HTTP face of the resource families: routes, credentials,
+// envelopes, statuses, compression and limits, as "Overview" to "HTTP Response
+// Codes" of the API document and the protocol decisions P1 to P18 have them.
+// It decides nothing about records; that is resource's.
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/gzhttp"
+
+	"tenure/core"
+	"tenure/core/access"
+	"tenure/core/resource"
+	"tenure/core/schema"
+	"tenure/core/table"
+)
+
+// BasePath is where the Account API lies (contract P1).
+const BasePath = "/api/v2"
+
+// Config says what the API works with.
+type Config struct {
+	Engine *resource.Engine
+	Access *access.Store
+	// Timeout bounds the work on one request; it is also the lease of the
+	// upload lock. Beyond it the answer is 504.
+	Timeout time.Duration
+	// LockWait is how long an upload waits for the one before it under the
+	// same key, before it gets a 429 (POST_LOCK_WAIT).
+	LockWait time.Duration
+	// Log takes what a client does not get to see; nil means slog.Default.
+	Log *slog.Logger
+}
+
+type server struct {
+	Config
+}
+
+// New returns the handler of these families' endpoints, complete with its
+// answers to everything else under any path.
+func New(c Config, families []*resource.Family) (http.Handler, error) {
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	s := &server{Config: c}
+	routes := routesOf(families)
+	description, err := describe(routes)
+	if err != nil {
+		return nil, err
+	}
+	routes = append(routes, route{
+		method: http.MethodGet, path: "/openapi.json", public: true, summary: "This description",
+		serve: func(*server, *request) answer { return answer{status: http.StatusOK, body: description} },
+	})
+	mux := http.NewServeMux()
+	byPath := map[string][]route{}
+	for _, r := range routes {
+		byPath[r.path] = append(byPath[r.path], r)
+	}
+	for path, group := range byPath {
+		mux.Handle(BasePath+path, s.endpoint(group))
+	}
+	notFound := failureAnswer(http.StatusNotFound, &core.Failure{Code: core.NotFound, Message: "No such endpoint"})
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { notFound.write(w) })
+
+	compress, err := gzhttp.NewWrapper(gzhttp.MinSize(1024), gzhttp.CompressionLevel(1), gzhttp.ContentTypes([]string{"application/json"}))
+	if err != nil {
+		return nil, err
+	}
+	return s.recovering(compress(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !tidyPath(r) {
+			notFound.write(w)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	}))), nil
+}
+
+// recovering answers 500 where the program failed.
+func (s *server) recovering(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if p := recover(); p != nil {
+				if p == http.ErrAbortHandler {
+					panic(p)
+				}
+				s.Log.Error("panic", "method", r.Method, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+				errorAnswer(http.StatusInternalServerError, "Internal error").write(w)
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// tidyPath drops one trailing slash (contract P1), and reports false for paths
+// that the mux would answer with a redirect: no endpoint has an empty or a dot
+// segment, and ids that look like one arrive percent-encoded.
+func tidyPath(r *http.Request) bool {
+	escaped := r.URL.EscapedPath()
+	if !strings.HasPrefix(escaped, "/") {
+		return false
+	}
+	if len(escaped) > 1 && strings.HasSuffix(escaped, "/") {
+		escaped = escaped[:len(escaped)-1]
+		u := *r.URL
+		u.Path, u.RawPath = strings.TrimSuffix(r.URL.Path, "/"), escaped
+		r.URL = &u
+	}
+	for segment := range strings.SplitSeq(escaped[1:], "/") {
+		switch segment {
+		case ".", "..":
+			return false
+		case "":
+			return escaped == "/"
+		}
+	}
+	return true
+}
+
+// endpoint serves the routes of one path.
+func (s *server) endpoint(routes []route) http.Handler {
+	byMethod := map[string]*route{}
+	var methods []string
+	for i := range routes {
+		byMethod[routes[i].method] = &routes[i]
+		methods = append(methods, routes[i].method)
+	}
+	if r := byMethod[http.MethodGet]; r != nil {
+		byMethod[http.MethodHead] = r
+		methods = append(methods, http.MethodHead)
+	}
+	slices.Sort(methods)
+	allow := strings.Join(methods, ", ")
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		route := byMethod[r.Method]
+		if route == nil {
+			w.Header().Set("Allow", allow)
+			errorAnswer(http.StatusMethodNotAllowed, "The method "+r.Method+" is not allowed here; use "+allow).write(w)
+			return
+		}
+		s.serve(route, w, r)
+	})
+}
+
+// request is one request on its way through a route.
+type request struct {
+	*http.Request
+	ctx    context.Context
+	caller access.Caller
+	query  url.Values
+}
+
+// id returns the path parameter called name.
+func (r *request) id(name string) string { return r.PathValue(name) }
+
+// given returns the path parameter called name, or nil when the route has none.
+func (r *request) given(name string) *string {
+	if value := r.PathValue(name); value != "" {
+		return &value
+	}
+	return nil
+}
+
+func (s *server) serve(route *route, w http.ResponseWriter, hr *http.Request) {
+	ctx, cancel := context.WithTimeout(hr.Context(), s.Timeout)
+	defer cancel()
+	// What cannot be parsed of the query is as if it were not there: other
+	// parameters than those that an endpoint knows are nobody's error.
+	query, _ := url.ParseQuery(hr.URL.RawQuery)
+	r := &request{Request: hr, ctx: ctx, query: query}
+	if !route.public {
+		caller, err := s.authenticate(r)
+		if err != nil {
+			s.answerError(r, err).write(w)
+			return
+		}
+		r.caller = caller
+	}
+	route.serve(s, r).write(w)
+}
+
+// authenticate finds out who sends the request, by the api_key parameter or
+// HTTP Basic with the user "api" (contract P2). Every credential presented
+// must be right, and all must open the same workspace.
+func (s *server) authenticate(r *request) (access.Caller, error) {
+	var caller access.Caller
+	keys := slices.DeleteFunc(slices.Clone(r.query["api_key"]), func(k string) bool { return k == "" })
+	if r.Header.Get("Authorization") != "" {
+		user, password, ok := r.BasicAuth()
+		if !ok || user != "api" {
+			return caller, access.ErrUnknownKey
+		}
+		keys = append(keys, password)
+	}
+	if len(keys) == 0 {
+		return caller, access.ErrUnknownKey
+	}
+	for i, key := range keys {
+		c, err := s.Access.Authenticate(r.ctx, key)
+		if err != nil {
+			return caller, err
+		}
+		if i > 0 && c.Workspace != caller.Workspace {
+			return caller, access.ErrUnknownKey
+		}
+		caller = c
+	}
+	return caller, nil
+}
+
+// errTooLarge says that a request body exceeds MaxBodyBytes.
+var errTooLarge = errors.New("the request body is too large")
+
+// answerError answers a request that failed for a reason that is not in its
+// records.
+func (s *server) answerError(r *request, err error) answer {
+	var failure *core.Failure
+	switch {
+	case errors.As(err, &failure):
+		return failureAnswer(http.StatusOK, failure)
+	case errors.Is(err, access.ErrUnknownKey):
+		a := errorAnswer(http.StatusUnauthorized, "A valid API key is required: as the query parameter api_key, or as the password of the user api in HTTP Basic authentication")
+		a.header = http.Header{"Www-Authenticate": {`Basic realm="Tenure", charset="UTF-8"`}}
+		return a
+	case errors.Is(err, errTooLarge):
+		return errorAnswer(http.StatusRequestEntityTooLarge, "The request body is too large: at most 10 MB, decompressed. Send smaller batches, and compress them with Content-Encoding: gzip")
+	case errors.Is(err, access.ErrLocked):
+		a := errorAnswer(http.StatusTooManyRequests, "Another upload under this API key is under way; this one was not processed. Send uploads one after the other, with as many records each as possible")
+		a.header = http.Header{"Retry-After": {"1"}}
+		return a
+	case errors.Is(err, table.ErrFenced), errors.Is(err, context.DeadlineExceeded):
+		return errorAnswer(http.StatusGatewayTimeout, "The request took too long and was stopped; records applied by then stay. Sending it again is safe")
+	case errors.Is(err, table.ErrUnavailable), errors.Is(err, context.Canceled):
+		s.Log.Warn("unavailable", "method", r.Method, "path", r.URL.Path, "error", err)
+		a := errorAnswer(http.StatusServiceUnavailable, "The store is busy or cannot be reached; sending the request again is safe")
+		a.header = http.Header{"Retry-After": {"1"}}
+		return a
+	}
+	s.Log.Error("failed", "method", r.Method, "path", r.URL.Path, "error", err)
+	return errorAnswer(http.StatusInternalServerError, "Internal error")
+}
+
+// outcome answers a request that changes one record.
+func (s *server) outcome(r *request, failure *core.Failure, err error) answer {
+	switch {
+	case err != nil:
+		return s.answerError(r, err)
+	case failure != nil:
+		return failureAnswer(http.StatusOK, failure)
+	}
+	return answer{status: http.StatusOK, body: []byte(`{"status_is_ok":true}`)}
+}
+
+// answer is a response: always JSON, of any status (contract P3).
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+func (a answer) write(w http.ResponseWriter) {
+	h := w.Header()
+	for name, values := range a.header {
+		h[name] = values
+	}
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(a.status)
+	// A client that has gone away cannot be told about it.
+	_, _ = w.Write(a.body)
+}
+
+// errorAnswer is the answer of a status that concerns no field.
+func errorAnswer(status int, message string) answer {
+	return failureAnswer(status, &core.Failure{Message: message})
+}
+
+// failureAnswer is the answer to a request that was refused as a whole.
+func failureAnswer(status int, f *core.Failure) answer {
+	body := append([]byte(`{"status_is_ok":false`), appendFailure(nil, f)...)
+	return answer{status: status, body: append(body, '}')}
+}
+
+// appendFailure appends what a failure adds to an object.
+func appendFailure(dst []byte, f *core.Failure) []byte {
+	dst = append(dst, `,"message":`...)
+	dst = schema.AppendString(dst, f.Message)
+	if f.Code != "" {
+		dst = append(dst, `,"code":`...)
+		dst = schema.AppendString(dst, string(f.Code))
+	}
+	if f.Field != "" {
+		dst = append(dst, `,"field":`...)
+		dst = schema.AppendString(dst, f.Field)
+	}
+	return dst
+}

@@ -1,0 +1,340 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"strings"
+
+	"tenure/core/accounts"
+	"tenure/core/resource"
+	"tenure/core/schema"
+)
+
+// object is a JSON object of the description.
+type object = map[string]any
+
+// describe returns the OpenAPI 3.1 document of the routes, all of it derived
+// from them and from the families' declarations.
+func describe(routes []route) ([]byte, error) {
+	paths, schemas := object{}, object{
+		"Status": object{
+			"type": "object", "required": []string{"status_is_ok"},
+			"properties": statusProperties(),
+		},
+	}
+	for _, r := range routes {
+		item, _ := paths[r.path].(object)
+		if item == nil {
+			item = object{}
+			paths[r.path] = item
+		}
+		item[strings.ToLower(r.method)] = operation(r)
+		if r.family != nil {
+			s := r.family.Schema
+			schemas[s.Singular] = shownSchema(s, s.All())
+			schemas[s.Singular+"Input"] = inputSchema(s)
+			schemas[s.Singular+"Options"] = optionsSchema(r.family)
+		}
+		if r.gives == documentsPage {
+			schemas["Document"] = shownSchema(accounts.DocumentList, accounts.DocumentList.All())
+		}
+	}
+	return json.Marshal(object{
+		"openapi": "3.1.0",
+		"info": object{
+			"title":   "Tenure Account API",
+			"version": "2",
+			"description": "Accounts, product users and contacts. Bodies and answers are JSON whatever their Content-Type says. " +
+				"What is wrong with a request's content is told with status 200 and status_is_ok false. " +
+				"Lists are ordered by Unicode code points; unset values come first when ascending. " +
+				"Request bodies may be gzip-compressed and are limited to 10 MB, decompressed.",
+		},
+		"servers":  []object{{"url": BasePath}},
+		"security": []object{{"apiKey": []string{}}, {"basic": []string{}}},
+		"paths":    paths,
+		"components": object{
+			"schemas": schemas,
+			"securitySchemes": object{
+				"apiKey": object{"type": "apiKey", "in": "query", "name": "api_key"},
+				"basic":  object{"type": "http", "scheme": "basic", "description": "User api, password the API key"},
+			},
+		},
+	})
+}
+
+var pathParameter = regexp.MustCompile(`\{(\w+)\}`)
+
+// pathParameters describes what the names in paths stand for.
+var pathParameters = map[string]object{
+	"id":         {"type": "string", "description": "ID of the record; percent-encoded where needed"},
+	"account_id": {"type": "string", "description": "Account the record belongs to, where its id is not unique"},
+	"name":       {"type": "string", "description": "Name of the entry"},
+	"key":        {"type": "string", "description": "Key of the dimension"},
+	"email":      {"type": "string", "description": "E-mail address of the manager"},
+	"timestamp":  {"type": "string", "description": "Instant of the entry: a whole number of epoch milliseconds"},
+}
+
+func operation(r route) object {
+	parameters := []object{}
+	for _, m := range pathParameter.FindAllStringSubmatch(r.path, -1) {
+		p := pathParameters[m[1]]
+		parameters = append(parameters, object{
+			"name": m[1], "in": "path", "required": true, "description": p["description"],
+			"schema": object{"type": p["type"]},
+		})
+	}
+	for _, q := range r.query {
+		parameters = append(parameters, object{
+			"name": q.name, "in": "query", "description": q.doc, "schema": q.schema(),
+		})
+	}
+	name := strings.ToLower(r.method) + pathParameter.ReplaceAllString(strings.ReplaceAll(r.path, "/", "_"), "by_$1")
+	op := object{
+		"operationId": name,
+		"summary":     r.summary,
+		"parameters":  parameters,
+		"responses":   responses(r),
+	}
+	if r.takes != noBody {
+		s := r.family.Schema
+		properties := object{"options": ref(s.Singular + "Options")}
+		required := "data"
+		if r.takes == recordsBody {
+			required = "records"
+			properties["records"] = object{"type": "array", "items": ref(s.Singular + "Input")}
+		} else {
+			properties["data"] = ref(s.Singular + "Input")
+		}
+		op["requestBody"] = object{
+			"required": true,
+			"content": content(object{
+				"type": "object", "required": []string{required}, "properties": properties,
+			}),
+		}
+	}
+	return op
+}
+
+func (q parameter) schema() object {
+	s := typeSchema(&schema.Field{Type: q.typ})
+	if len(q.choices) > 0 {
+		s["enum"] = q.choices
+	}
+	switch {
+	case q.def == "":
+	case q.typ == schema.Boolean:
+		s["default"] = q.def == "true"
+	default:
+		s["default"] = q.def
+	}
+	if q.name == "page" {
+		s["minimum"] = 0
+	}
+	return s
+}
+
+func ref(name string) object { return object{"$ref": "#/components/schemas/" + name} }
+
+func content(s object) object { return object{"application/json": object{"schema": s}} }
+
+func statusProperties() object {
+	return object{
+		"status_is_ok": object{"type": "boolean", "description": "Whether the request was carried out"},
+		"message":      object{"type": "string", "description": "Why not"},
+		"code":         object{"type": "string", "description": "A stable word for why not"},
+		"field":        object{"type": "string", "description": "The field to blame"},
+	}
+}
+
+// responses describes the answers of a route.
+func responses(r route) object {
+	properties := statusProperties()
+	required := []string{"status_is_ok"}
+	results := func(items object) {
+		properties["results"] = object{"type": "array", "items": items}
+		required = append(required, "results")
+	}
+	switch r.gives {
+	case oneRecord:
+		results(ref(r.family.Schema.Singular))
+	case onePage, documentsPage:
+		if r.gives == documentsPage {
+			results(ref("Document"))
+		} else {
+			results(ref(r.family.Schema.Singular))
+		}
+		properties["current_page"] = object{"type": "integer"}
+		properties["max_page_size"] = object{"type": "integer", "const": resource.MaxPageSize}
+		for _, q := range r.query {
+			if q.name != "page" {
+				properties[q.name] = object{"type": typeSchema(&schema.Field{Type: q.typ})["type"], "description": "As supplied"}
+			}
+		}
+	case uploadResult:
+		for _, count := range []string{"inserted", "changed", "unchanged", "failed"} {
+			properties[count] = object{"type": "integer", "description": "Records " + count}
+		}
+		failed := statusProperties()
+		failed["record"] = object{"type": "integer", "description": "Position of the record, from 0"}
+		properties["dry_run"] = object{"type": "boolean", "const": true}
+		properties["failed_results"] = object{"type": "array", "items": object{
+			"type": "object", "required": []string{"record", "status_is_ok", "message"}, "properties": failed,
+		}}
+		required = append(required, "failed_results")
+	case statusOnly:
+		if r.takes == dataBody {
+			properties["dry_run"] = object{"type": "boolean", "const": true}
+		}
+	}
+	status := func(text string) object {
+		return object{"description": text, "content": content(ref("Status"))}
+	}
+	answers := object{
+		"200": object{"description": "Done, or refused with status_is_ok false",
+			"content": content(object{"type": "object", "required": required, "properties": properties})},
+		"401": status("No valid API key"),
+		"500": status("Internal error"),
+		"503": status("The store is busy or cannot be reached; try again"),
+		"504": status("The request took too long; try again"),
+	}
+	if r.takes != noBody {
+		answers["413"] = status("The body exceeds 10 MB")
+	}
+	if r.method == http.MethodPost {
+		answers["429"] = status("Another upload under this key is under way; not processed")
+	}
+	return answers
+}
+
+// typeSchema describes the type of a field's values.
+func typeSchema(f *schema.Field) object {
+	switch f.Type {
+	case schema.Integer, schema.Long, schema.Time:
+		s := object{"type": "integer", "format": "int64"}
+		if f.Type == schema.Integer {
+			s["format"] = "int32"
+		}
+		if f.Range != nil {
+			s["minimum"], s["maximum"] = f.Range.Min, f.Range.Max
+		}
+		return s
+	case schema.Double:
+		return object{"type": "number", "format": "double"}
+	case schema.Boolean:
+		return object{"type": "boolean"}
+	}
+	s := object{"type": "string"}
+	if f.MaxLen > 0 {
+		s["maxLength"] = f.MaxLen
+	}
+	if len(f.Choices) > 0 {
+		s["enum"] = f.Choices
+	}
+	return s
+}
+
+// nullable makes a schema admit null.
+func nullable(s object) object {
+	s["type"] = []any{s["type"], "null"}
+	if choices, ok := s["enum"].([]string); ok {
+		withNull := make([]any, 0, len(choices)+1)
+		for _, c := range choices {
+			withNull = append(withNull, c)
+		}
+		s["enum"] = append(withNull, nil)
+	}
+	return s
+}
+
+// inputSchema describes what a family, or a list's entries, take.
+func inputSchema(s *schema.Schema) object {
+	properties, required := object{}, []string{}
+	for i := range s.Fields {
+		f := &s.Fields[i]
+		if f.ReadOnly {
+			continue
+		}
+		var p object
+		switch {
+		case f.Type == schema.List:
+			p = nullable(object{"type": "array", "items": inputSchema(s.List(i))})
+		case f.Required == schema.Always:
+			p = typeSchema(f)
+			required = append(required, f.Name)
+		case f.Required == schema.OnInsert:
+			p = typeSchema(f)
+			if f.NullDeletes {
+				p = nullable(p)
+			}
+		default:
+			p = nullable(typeSchema(f))
+		}
+		switch f.Type {
+		case schema.ID:
+			p["description"] = f.Doc + ". A number is taken as its literal text"
+		case schema.Label:
+			p["description"] = f.Doc + ". A number or boolean is taken as its literal text"
+		default:
+			p["description"] = f.Doc
+		}
+		if f.Required == schema.OnInsert {
+			p["description"] = f.Doc + ". Required on insert"
+		}
+		if f.Default == "now" {
+			p["description"] = f.Doc + ". Default on insert: the current time"
+		}
+		if f.Type == schema.Boolean && f.Default != "" {
+			p["default"] = f.Default == "true"
+		}
+		properties[f.Name] = p
+		if f.Alias != "" {
+			alias := object{"deprecated": true}
+			for k, v := range p {
+				alias[k] = v
+			}
+			properties[f.Alias] = alias
+		}
+	}
+	return object{"type": "object", "properties": properties, "required": required}
+}
+
+// shownSchema describes the given fields as answers show them.
+func shownSchema(s *schema.Schema, shown []int) object {
+	properties := object{}
+	for _, i := range shown {
+		f := &s.Fields[i]
+		var p object
+		switch {
+		case f.Type == schema.List && f.Form == schema.Map:
+			p = object{"type": "object", "additionalProperties": nullable(typeSchema(&f.Sub[1]))}
+		case f.Type == schema.List && f.Form == schema.Strings:
+			p = object{"type": "array", "items": typeSchema(&f.Sub[0])}
+		case f.Type == schema.List:
+			p = object{"type": "array", "items": shownSchema(s.List(i), s.List(i).All())}
+		case f.Type == schema.Boolean || f.Required != schema.Optional:
+			p = typeSchema(f)
+		default:
+			p = nullable(typeSchema(f))
+		}
+		p["description"] = f.Doc
+		properties[f.Name] = p
+	}
+	return object{"type": "object", "properties": properties}
+}
+
+// optionsSchema describes the options of a family's uploads.
+func optionsSchema(f *resource.Family) object {
+	option := func(def bool, doc string) object {
+		return object{"type": []string{"boolean", "null"}, "default": def, "description": doc}
+	}
+	properties := object{
+		"ignore_missing_accounts": option(true, "Leave out records whose account does not exist; otherwise one such record fails the whole upload"),
+		"reject_unknown_fields":   option(false, "Refuse records with fields that are not known or cannot be written"),
+		"dry_run":                 option(false, "Answer as usual, but write nothing"),
+	}
+	for _, name := range f.Options {
+		properties[name] = option(false, "See the fields' descriptions")
+	}
+	return object{"type": []string{"object", "null"}, "properties": properties}
+}

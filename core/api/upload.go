@@ -1,0 +1,275 @@
+package api
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/klauspost/compress/gzip"
+
+	"tenure/core"
+	"tenure/core/resource"
+	"tenure/core/schema"
+)
+
+// MaxBodyBytes is the largest request body, decompressed (contract P4).
+const MaxBodyBytes = 10 << 20
+
+// drainBytes is how much of a body that was refused is still read, so that a
+// client that is busy sending gets to see the answer.
+const drainBytes = 64 << 20
+
+// readBody reads a request body whole, decompressed.
+func readBody(r *request) ([]byte, error) {
+	body, err := readLimited(r.Request)
+	if err != nil {
+		_, _ = io.CopyN(io.Discard, r.Body, drainBytes) // for the client's sake; its errors say nothing new
+	}
+	return body, err
+}
+
+func readLimited(r *http.Request) ([]byte, error) {
+	var from io.Reader = r.Body
+	size := r.ContentLength
+	switch encoding := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))); encoding {
+	case "", "identity":
+		if size > MaxBodyBytes {
+			return nil, errTooLarge
+		}
+	case "gzip", "x-gzip":
+		inflate, err := gzip.NewReader(r.Body)
+		if err != nil {
+			return nil, malformed("The body is not valid gzip: %v", err)
+		}
+		from, size = inflate, -1
+	default:
+		return nil, malformed("The Content-Encoding '%s' is not supported: use gzip or none", encoding)
+	}
+	var buffer bytes.Buffer
+	buffer.Grow(int(max(size, 0)) + bytes.MinRead)
+	n, err := buffer.ReadFrom(io.LimitReader(from, MaxBodyBytes+1))
+	switch {
+	case n > MaxBodyBytes:
+		return nil, errTooLarge
+	case err != nil && r.Context().Err() != nil:
+		return nil, r.Context().Err()
+	case err != nil:
+		return nil, malformed("The body cannot be read: %v", err)
+	}
+	return buffer.Bytes(), nil
+}
+
+func malformed(format string, args ...any) *core.Failure {
+	return &core.Failure{Code: core.Malformed, Message: fmt.Sprintf(format, args...)}
+}
+
+// options are the options of a POST or PUT body.
+type options struct {
+	ignoreMissingAccounts bool
+	rejectUnknownFields   bool
+	dryRun                bool
+	family                map[string]bool // of Family.Options
+}
+
+// parseOptions reads the options object of a body.
+func parseOptions(raw []byte, f *resource.Family) (options, *core.Failure) {
+	o := options{ignoreMissingAccounts: true, family: map[string]bool{}}
+	switch schema.Kind(raw) {
+	case 0, 'n':
+		return o, nil
+	case '{':
+	default:
+		return o, &core.Failure{Code: core.WrongType, Field: "options", Message: "'options' value must be an object"}
+	}
+	known := map[string]func(bool){
+		"ignore_missing_accounts": func(b bool) { o.ignoreMissingAccounts = b },
+		"reject_unknown_fields":   func(b bool) { o.rejectUnknownFields = b },
+		"dry_run":                 func(b bool) { o.dryRun = b },
+	}
+	for _, name := range f.Options {
+		known[name] = func(b bool) { o.family[name] = b }
+	}
+	for name, value := range schema.Members(raw) {
+		option := schema.Value(name).Text()
+		set, ok := known[option]
+		if !ok {
+			continue
+		}
+		switch schema.Kind(value) {
+		case 't':
+			set(true)
+		case 'f':
+			set(false)
+		case 'n':
+		default:
+			return o, &core.Failure{Code: core.WrongType, Field: "options." + option,
+				Message: "'options." + option + "' must be boolean"}
+		}
+	}
+	return o, nil
+}
+
+// members returns the members called names of a body that must be an object;
+// nil for those that are not there.
+func members(body []byte, names ...string) ([][]byte, *core.Failure) {
+	if err := schema.Valid(body); err != nil {
+		return nil, malformed("The body is not valid JSON: %v", err)
+	}
+	if schema.Kind(body) != '{' {
+		return nil, malformed("The body must be a JSON object")
+	}
+	found := make([][]byte, len(names))
+	for name, value := range schema.Members(body) {
+		for i := range names {
+			if schema.Value(name).Text() == names[i] {
+				found[i] = value
+			}
+		}
+	}
+	return found, nil
+}
+
+// upload serves POST of a family.
+func upload(s *server, r *request, f *resource.Family) answer {
+	body, err := readBody(r)
+	if err != nil {
+		return s.uploadError(r, err)
+	}
+	parts, failure := members(body, "records", "options")
+	if failure != nil {
+		return s.uploadError(r, failure)
+	}
+	records := parts[0]
+	switch schema.Kind(records) {
+	case '[':
+	case 0, 'n':
+		return s.uploadError(r, &core.Failure{Code: core.MissingField, Field: "records", Message: "Missing required field: 'records'"})
+	default:
+		return s.uploadError(r, &core.Failure{Code: core.WrongType, Field: "records", Message: "'records' value must be an array"})
+	}
+	o, failure := parseOptions(parts[1], f)
+	if failure != nil {
+		return s.uploadError(r, failure)
+	}
+	lock, err := s.Access.Lock(r.ctx, r.caller.KeyID, s.Timeout, s.LockWait)
+	if err != nil {
+		return s.uploadError(r, err)
+	}
+	result, err := s.Engine.Upload(r.ctx, resource.Upload{
+		Workspace: r.caller.Workspace,
+		Family:    f,
+		Records: func(yield func(resource.Input) bool) {
+			for record := range schema.Elements(records) {
+				patch, failure := f.Schema.Decode(record, o.rejectUnknownFields)
+				if !yield(resource.Input{Patch: patch, Failure: failure}) {
+					return
+				}
+			}
+		},
+		FailOnMissingAccount: !o.ignoreMissingAccounts,
+		DryRun:               o.dryRun,
+		Option:               func(name string) bool { return o.family[name] },
+		Guard:                lock.Guard(),
+	})
+	if releaseErr := lock.Release(r.ctx); releaseErr != nil {
+		// The lease ends it in any case; the upload itself is what it is.
+		s.Log.Warn("lock not released", "error", releaseErr)
+	}
+	if err != nil {
+		return s.uploadError(r, err)
+	}
+	return uploadAnswer(f, result, o.dryRun)
+}
+
+// uploadError answers an upload that failed as a whole (contract Q2).
+func (s *server) uploadError(r *request, err error) answer {
+	a := s.answerError(r, err)
+	a.body = append(a.body[:len(a.body)-1], `,"failed_results":[]}`...)
+	return a
+}
+
+// uploadAnswer answers an upload that was carried out (contract P5, P6, P18).
+func uploadAnswer(f *resource.Family, result *resource.Result, dryRun bool) answer {
+	ok := result.Fatal == nil && (result.Applied() > 0 || len(result.Failed) == result.MissingAccounts)
+	b := strconv.AppendBool([]byte(`{"status_is_ok":`), ok)
+	switch {
+	case result.Fatal != nil:
+		b = appendFailure(b, result.Fatal)
+	case !ok:
+		b = append(b, `,"message":`...)
+		b = schema.AppendString(b, "No record was applied; the first failure: "+result.Failed[0].Message)
+	}
+	if dryRun {
+		b = append(b, `,"dry_run":true`...)
+	}
+	b = appendCounts(b, result.Inserted, result.Changed, result.Unchanged, len(result.Failed))
+	b = append(b, `,"failed_results":[`...)
+	for i, failed := range result.Failed {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, `{"record":`...)
+		b = strconv.AppendInt(b, int64(failed.Record), 10)
+		b = append(b, `,"status_is_ok":false`...)
+		b = appendFailure(b, failed.Failure)
+		for ordinal, id := range failed.IDs {
+			if id.Given() {
+				b = append(b, ',')
+				b = schema.AppendString(b, f.Schema.Fields[ordinal].Name)
+				b = append(append(b, ':'), id...)
+			}
+		}
+		b = append(b, '}')
+	}
+	return answer{status: http.StatusOK, body: append(b, "]}"...)}
+}
+
+func appendCounts(b []byte, inserted, changed, unchanged, failed int) []byte {
+	return fmt.Appendf(b, `,"inserted":%d,"changed":%d,"unchanged":%d,"failed":%d`, inserted, changed, unchanged, failed)
+}
+
+// modify serves PUT of a family.
+func modify(s *server, r *request, f *resource.Family) answer {
+	body, err := readBody(r)
+	if err != nil {
+		return s.answerError(r, err)
+	}
+	parts, failure := members(body, "data", "options")
+	if failure != nil {
+		return s.answerError(r, failure)
+	}
+	data := parts[0]
+	o := options{}
+	switch schema.Kind(data) {
+	case '{':
+		if o, failure = parseOptions(parts[1], f); failure != nil {
+			return s.answerError(r, failure)
+		}
+	case 0:
+		data = body // a bare object (contract P9)
+	default:
+		return s.answerError(r, &core.Failure{Code: core.WrongType, Field: "data", Message: "'data' value must be an object"})
+	}
+	patch, failure := f.Schema.Decode(data, o.rejectUnknownFields)
+	if failure != nil {
+		return s.answerError(r, failure)
+	}
+	changed, failure, err := s.Engine.Modify(r.ctx, resource.Modification{
+		Target: resource.Target{Workspace: r.caller.Workspace, Family: f, ID: r.id("id")},
+		Patch:  patch,
+		DryRun: o.dryRun,
+		Option: func(name string) bool { return o.family[name] },
+	})
+	if !o.dryRun || failure != nil || err != nil {
+		return s.outcome(r, failure, err)
+	}
+	n := 0
+	if changed {
+		n = 1
+	}
+	b := appendCounts([]byte(`{"status_is_ok":true,"dry_run":true`), 0, n, 1-n, 0)
+	return answer{status: http.StatusOK, body: append(b, '}')}
+}
