@@ -1,0 +1,101 @@
+// Package config reads the settings of a process from its environment. Every
+// setting has a default; what is set must make sense, or the process does not
+// start and says why.
+package config
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Workspace is one entry of WORKSPACES.
+type Workspace struct{ Name, Key string }
+
+// Config holds the settings of a process.
+type Config struct {
+	// Host (HOST) and Port (PORT) are where the API listens. Port 0 takes a
+	// free one.
+	Host string
+	Port int
+	// DataDir (DATA_DIR) is the directory of the embedded store.
+	DataDir string
+	// Table (TABLE) is the name of a DynamoDB table to use instead of the
+	// embedded store; region, credentials and endpoint are the AWS SDK's own
+	// settings.
+	Table string
+	// Workspaces (WORKSPACES, "name:KEY,name2:KEY2") are made sure of at start.
+	Workspaces []Workspace
+	// LockWait (POST_LOCK_WAIT) is how long an upload waits for the one before
+	// it under the same key; see api.Config.
+	LockWait time.Duration
+	// Timeout (REQUEST_TIMEOUT) bounds the work on one request, and is the
+	// lease of the upload lock.
+	Timeout time.Duration
+}
+
+// FromEnv reads the settings of the process.
+func FromEnv() (Config, error) { return From(os.Getenv) }
+
+// From reads settings through getenv, where an unset one is empty. The error
+// names the setting to blame.
+func From(getenv func(string) string) (Config, error) {
+	text := func(name, def string) string {
+		if v := getenv(name); v != "" {
+			return v
+		}
+		return def
+	}
+	c := Config{
+		Host:    text("HOST", "127.0.0.1"),
+		DataDir: text("DATA_DIR", ".data"),
+		Table:   text("TABLE", ""),
+	}
+	port, err := strconv.ParseUint(text("PORT", "8080"), 10, 16)
+	if err != nil {
+		return c, fmt.Errorf("PORT %q is not a port number", getenv("PORT"))
+	}
+	c.Port = int(port)
+	duration := func(name, def string) (d time.Duration) {
+		if err == nil {
+			if d, err = time.ParseDuration(text(name, def)); err != nil || d < 0 {
+				err = fmt.Errorf("%s %q is not a duration such as 500ms or 10s", name, getenv(name))
+			}
+		}
+		return d
+	}
+	c.LockWait = duration("POST_LOCK_WAIT", "0s")
+	c.Timeout = duration("REQUEST_TIMEOUT", "30s")
+	if err != nil {
+		return c, err
+	}
+	if c.Timeout == 0 {
+		return c, fmt.Errorf("REQUEST_TIMEOUT must be more than 0")
+	}
+	c.Workspaces, err = parseWorkspaces(getenv("WORKSPACES"))
+	return c, err
+}
+
+// parseWorkspaces reads "name:KEY,name2:KEY2". Its errors hold no key.
+func parseWorkspaces(text string) ([]Workspace, error) {
+	var all []Workspace
+	names := map[string]bool{}
+	for entry := range strings.SplitSeq(text, ",") {
+		entry = strings.TrimSpace(entry)
+		if entry == "" {
+			continue
+		}
+		name, key, found := strings.Cut(entry, ":")
+		if !found || name == "" || key == "" {
+			return nil, fmt.Errorf("WORKSPACES: entry %d is not of the form name:KEY", len(all)+1)
+		}
+		if names[name] {
+			return nil, fmt.Errorf("WORKSPACES: %q is named twice", name)
+		}
+		names[name] = true
+		all = append(all, Workspace{Name: name, Key: key})
+	}
+	return all, nil
+}

@@ -1,0 +1,223 @@
+// Command localstack runs the whole product in one process on one machine:
+// what `make run` starts. All families are served by one HTTP server on the
+// embedded store; with TABLE set, on a DynamoDB table instead.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+
+	"tenure/core/access"
+	"tenure/core/api"
+	"tenure/core/catalog"
+	"tenure/core/config"
+	"tenure/core/resource"
+	"tenure/core/table"
+	"tenure/core/table/dynamo"
+	"tenure/core/table/embedded"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	c, err := config.FromEnv()
+	if err == nil {
+		err = run(ctx, c, os.Stdout)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "tenure:", err)
+		os.Exit(1)
+	}
+}
+
+// housekeeping is how often expired items are removed and interrupted work is
+// taken up again.
+const housekeeping = time.Minute
+
+// run serves until ctx ends, then lets requests in flight finish.
+func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
+	store, err := openStore(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.close()) }()
+
+	keys := access.New(store.table, nil)
+	if err := ensureWorkspaces(ctx, c, keys, out); err != nil {
+		return err
+	}
+	engine := resource.New(resource.Config{Table: store.table, Root: catalog.Root, Shards: store.shards})
+	handler, err := api.New(api.Config{
+		Engine: engine, Access: keys, Timeout: c.Timeout, LockWait: c.LockWait,
+	}, catalog.All())
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
+	if err != nil {
+		return err
+	}
+	server := &http.Server{
+		Handler:           withHealth(handler),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       2 * time.Minute, // a 10 MB body over a slow line
+		IdleTimeout:       2 * time.Minute,
+		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	done := make(chan struct{})
+	housekeepingCtx, stopHousekeeping := context.WithCancel(context.Background())
+	go func() {
+		defer close(done)
+		keepHouse(housekeepingCtx, store, keys, engine)
+	}()
+	defer func() {
+		stopHousekeeping()
+		<-done
+	}()
+
+	fmt.Fprintf(out, "Data in     %s\n", store.place)
+	fmt.Fprintf(out, "Listening   http://%s\n", listener.Addr())
+	fmt.Fprintf(out, "API_URL=http://%s%s\n", listener.Addr(), api.BasePath)
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	finish, cancel := context.WithTimeout(context.Background(), c.Timeout+5*time.Second)
+	defer cancel()
+	return server.Shutdown(finish)
+}
+
+// withHealth answers GET /healthz, which needs no key.
+func withHealth(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/healthz" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		// A prober that has gone away cannot be told about it.
+		_, _ = io.WriteString(w, `{"status_is_ok":true}`)
+	})
+}
+
+// store is the table of this process and what comes with it.
+type store struct {
+	table  table.Table
+	place  string // for people
+	shards int
+	close  func() error
+	sweep  func(context.Context) (int, error) // removes expired items
+}
+
+func openStore(ctx context.Context, c config.Config) (*store, error) {
+	if c.Table != "" {
+		aws, err := awsconfig.LoadDefaultConfig(ctx)
+		if err != nil {
+			return nil, err
+		}
+		t := dynamo.Open(dynamo.NewClient(aws), c.Table, dynamo.Options{})
+		return &store{
+			table: t, place: "DynamoDB table " + c.Table, shards: dynamo.Shards,
+			close: func() error { return nil },
+			sweep: func(context.Context) (int, error) { return 0, nil }, // DynamoDB does it itself
+		}, nil
+	}
+	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+		return nil, err
+	}
+	t, err := embedded.Open(filepath.Join(c.DataDir, "table"), embedded.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return &store{table: t, place: c.DataDir, shards: 1, close: t.Close, sweep: t.Sweep}, nil
+}
+
+// ensureWorkspaces makes sure of the workspaces of the settings; without any,
+// of "demo", whose key is made at the first start and kept beside the data.
+func ensureWorkspaces(ctx context.Context, c config.Config, keys *access.Store, out io.Writer) error {
+	for _, w := range c.Workspaces {
+		if err := keys.EnsureWorkspace(ctx, w.Name, w.Key); err != nil {
+			return fmt.Errorf("WORKSPACES: %w", err)
+		}
+		fmt.Fprintf(out, "Workspace   %s, with its key from WORKSPACES\n", w.Name)
+	}
+	if len(c.Workspaces) > 0 {
+		return nil
+	}
+	key, err := keptKey(filepath.Join(c.DataDir, "demo.key"))
+	if err != nil {
+		return err
+	}
+	if err := keys.EnsureWorkspace(ctx, "demo", key); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "Workspace   demo\nAPI key     %s\n", key)
+	return nil
+}
+
+// keptKey returns the API key kept in the file, making one at first.
+func keptKey(file string) (string, error) {
+	kept, err := os.ReadFile(file)
+	if err == nil {
+		return strings.TrimSpace(string(kept)), nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return "", err
+	}
+	key := access.NewKey()
+	return key, os.WriteFile(file, []byte(key+"\n"), 0o600)
+}
+
+// keepHouse removes what has expired, and ends what a process that died has
+// left half done, until ctx ends.
+func keepHouse(ctx context.Context, s *store, keys *access.Store, engine *resource.Engine) {
+	tick := time.NewTicker(housekeeping)
+	defer tick.Stop()
+	for {
+		if err := keepHouseOnce(ctx, s, keys, engine); err != nil && ctx.Err() == nil {
+			slog.Error("housekeeping", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func keepHouseOnce(ctx context.Context, s *store, keys *access.Store, engine *resource.Engine) error {
+	if _, err := s.sweep(ctx); err != nil {
+		return err
+	}
+	workspaces, err := keys.Workspaces(ctx)
+	if err != nil {
+		return err
+	}
+	for _, w := range workspaces {
+		if _, err := engine.Sweep(ctx, w, catalog.Root); err != nil {
+			return err
+		}
+	}
+	return nil
+}
