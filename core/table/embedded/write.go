@@ -173,7 +173,7 @@ func (t *Table) applyFilled(ctx context.Context, batch *pebble.Batch, fill func(
 	}
 	defer t.unlockWriter()
 
-	stored, err := t.db.NewIter(nil)
+	stored, err := t.db.NewIter(&pebble.IterOptions{UseL6Filters: true})
 	if err != nil {
 		return nil, engineError(err)
 	}
