@@ -238,11 +238,12 @@ func (e *Engine) applyBeside(ctx context.Context, w *write, s *slot) (won, moved
 		return true, false, nil
 	}
 	main, moved := e.main(w, s)
-	if len(ops)+2 <= table.MaxTransactOps { // the record and the guard take part
-		err = e.table.Transact(ctx, append(ops, main), w.guard)
-	} else {
-		err = e.writeJournaled(ctx, w, main, ops)
-	}
+	err = e.withPacked(ctx, w, s, main, func(main table.Op) error {
+		if len(ops)+2 <= table.MaxTransactOps { // the record and the guard take part
+			return e.table.Transact(ctx, append(ops, main), w.guard)
+		}
+		return e.writeJournaled(ctx, w, main, ops)
+	})
 	switch {
 	case errors.Is(err, table.ErrConflict):
 		return false, false, nil

@@ -29,6 +29,8 @@ import (
 // pendingPrefix begins the body of a record that is pending on a journal.
 const pendingPrefix = `{"~pending":"`
 
+func isPending(body []byte) bool { return bytes.HasPrefix(body, []byte(pendingPrefix)) }
+
 // pendingOn returns the id of the journal that the item is pending on, and the
 // body without the mark.
 func pendingOn(item *table.Item) (id string, body []byte) {
@@ -66,15 +68,20 @@ func journalPartition(workspace, id string) string { return partition(workspace,
 // journalItemBytes is how much of a journal goes into one item.
 const journalItemBytes = table.MaxItemBytes * 3 / 4
 
-// writeJournaled writes main and ops, which all lie in one partition, as one.
-func (e *Engine) writeJournaled(ctx context.Context, w *write, main table.Op, ops []table.Op) error {
-	id := rand.Text()
-	made, err := json.Marshal(job{Record: main.Item.Key, Made: e.Now()})
+// openJournal writes the job that tells of a journal before there is one.
+func (e *Engine) openJournal(ctx context.Context, w *write, record table.Key, id string) error {
+	body, err := json.Marshal(job{Record: record, Made: e.Now()})
 	if err != nil {
 		return err
 	}
-	jobItem := table.Item{Key: jobKey(w.workspace, id), Version: e.nextVersion(0), Body: made}
-	if err := e.put(ctx, w.guard, jobItem, table.Absent()); err != nil {
+	item := table.Item{Key: jobKey(w.workspace, id), Version: e.nextVersion(0), Body: body}
+	return e.put(ctx, w.guard, item, table.Condition{})
+}
+
+// writeJournaled writes main and ops, which all lie in one partition, as one.
+func (e *Engine) writeJournaled(ctx context.Context, w *write, main table.Op, ops []table.Op) error {
+	id := rand.Text()
+	if err := e.openJournal(ctx, w, main.Item.Key, id); err != nil {
 		return err
 	}
 	abandon := func(cause error) error {
@@ -109,8 +116,12 @@ func (e *Engine) writeJournaled(ctx context.Context, w *write, main table.Op, op
 		return abandon(err)
 	}
 	main.Item.Body = append([]byte(pendingPrefix+id+`",`), main.Item.Body[1:]...)
-	if err := e.put(ctx, w.guard, main.Item, main.If); err != nil {
+	switch err := e.put(ctx, w.guard, main.Item, main.If); {
+	case err == nil:
+	case refused(err):
 		return abandon(err)
+	default:
+		return err // it may have been written after all; whoever comes next finds out
 	}
 	return e.settle(ctx, w.workspace, w.family, &main.Item)
 }
@@ -183,28 +194,50 @@ func (e *Engine) dropJournal(ctx context.Context, workspace, id string) error {
 	if err := errors.Join(e.table.Write(ctx, ops, nil)...); err != nil {
 		return err
 	}
+	return e.closeJob(ctx, workspace, id)
+}
+
+// closeJob removes the job of a journal.
+func (e *Engine) closeJob(ctx context.Context, workspace, id string) error {
 	return errors.Join(e.table.Write(ctx, []table.Op{table.Delete(jobKey(workspace, id), table.Condition{})}, nil)...)
 }
 
-// getSettled reads records for a request that needs their entries too, or
-// will write them: what is pending on one is settled first.
-func (e *Engine) getSettled(ctx context.Context, workspace string, f *Family, keys []table.Key) ([]table.Item, error) {
-	for {
-		items, err := e.table.Get(ctx, keys, true)
-		if err != nil || f.Beside == nil {
-			return items, err
+// loaded is a record's item with its whole body.
+type loaded struct {
+	table.Item
+	parts string // the id of the parts the body was kept in, if any
+}
+
+// getSettled reads records whole, what is pending on one settled.
+func (e *Engine) getSettled(ctx context.Context, workspace string, f *Family, keys []table.Key) ([]loaded, error) {
+	for attempt := 0; ; attempt++ {
+		if err := backoff(ctx, attempt); err != nil {
+			return nil, err
 		}
-		pending := false
+		items, err := e.table.Get(ctx, keys, true)
+		if err != nil {
+			return nil, err
+		}
+		again := false
+		records := make([]loaded, len(items))
 		for i := range items {
-			if bytes.HasPrefix(items[i].Body, []byte(pendingPrefix)) {
-				pending = true
+			if isPending(items[i].Body) {
+				again = true
 				if err := e.settle(ctx, workspace, f, &items[i]); err != nil {
 					return nil, err
 				}
+				continue
+			}
+			records[i].Item = items[i]
+			records[i].parts, err = e.unpack(ctx, workspace, &records[i].Item)
+			if errors.Is(err, errReplaced) {
+				again = true
+			} else if err != nil {
+				return nil, err
 			}
 		}
-		if !pending {
-			return items, nil
+		if !again {
+			return records, nil
 		}
 	}
 }
@@ -226,10 +259,16 @@ func (e *Engine) Sweep(ctx context.Context, workspace string, f *Family) (int, e
 		if e.Now()-j.Made < jobSettleAfter.Milliseconds() {
 			continue
 		}
-		if _, err := e.getSettled(ctx, workspace, f, []table.Key{j.Record}); err != nil {
+		records, err := e.getSettled(ctx, workspace, f, []table.Key{j.Record})
+		if err != nil {
 			return ended, err
 		}
-		if err := e.dropJournal(ctx, workspace, item.Sort); err != nil {
+		if records[0].parts == item.Sort {
+			err = e.closeJob(ctx, workspace, item.Sort) // the parts count
+		} else {
+			err = e.dropJournal(ctx, workspace, item.Sort)
+		}
+		if err != nil {
 			return ended, err
 		}
 		ended++

@@ -114,8 +114,15 @@ func (e *Engine) List(ctx context.Context, l List) ([]schema.Record, *core.Failu
 		}
 		for i := range items {
 			hidden := w.visibleAt != 0 && items[i].HiddenFrom != 0 && items[i].HiddenFrom <= w.visibleAt
-			if items[i].Exists() && !hidden { // the index may lag behind
-				records = append(records, e.show(l.Family, l.Family.Schema.ParseStored(items[i].Body)))
+			if !items[i].Exists() || hidden {
+				continue // the index lags behind
+			}
+			r, err := e.record(ctx, l.Workspace, l.Family, &items[i])
+			if err != nil {
+				return nil, nil, err
+			}
+			if r != nil {
+				records = append(records, r)
 			}
 		}
 	}

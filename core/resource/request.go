@@ -2,6 +2,7 @@ package resource
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"unicode/utf8"
@@ -233,7 +234,7 @@ func (e *Engine) OfAccount(ctx context.Context, workspace string, f *Family, acc
 	if !inactive {
 		q.VisibleAt = e.Now()
 	}
-	records, err := e.collect(f, e.scan(ctx, q))
+	records, err := e.collect(ctx, workspace, f, e.scan(ctx, q))
 	slices.SortStableFunc(records, func(a, b schema.Record) int {
 		c := f.Schema.Compare(order, a[order], b[order])
 		if c == 0 {
@@ -247,15 +248,37 @@ func (e *Engine) OfAccount(ctx context.Context, workspace string, f *Family, acc
 	return records, nil, err
 }
 
-func (e *Engine) collect(f *Family, items iter.Seq2[table.Item, error]) ([]schema.Record, error) {
+func (e *Engine) collect(ctx context.Context, workspace string, f *Family, items iter.Seq2[table.Item, error]) ([]schema.Record, error) {
 	var records []schema.Record
 	for item, err := range items {
 		if err != nil {
 			return nil, err
 		}
-		records = append(records, e.show(f, f.Schema.ParseStored(item.Body)))
+		r, err := e.record(ctx, workspace, f, &item)
+		if err != nil {
+			return nil, err
+		}
+		if r != nil {
+			records = append(records, r)
+		}
 	}
 	return records, nil
+}
+
+// record returns the record in an item of a list, ready to be shown; nil if it
+// is gone meanwhile.
+func (e *Engine) record(ctx context.Context, workspace string, f *Family, item *table.Item) (schema.Record, error) {
+	_, err := e.unpack(ctx, workspace, item)
+	if errors.Is(err, errReplaced) || isPending(item.Body) {
+		now, err := e.getSettled(ctx, workspace, f, []table.Key{item.Key})
+		if err != nil || !now[0].Exists() {
+			return nil, err
+		}
+		*item = now[0].Item
+	} else if err != nil {
+		return nil, err
+	}
+	return e.show(f, f.Schema.ParseStored(item.Body)), nil
 }
 
 // RequireAccount returns a failure when the account does not exist.

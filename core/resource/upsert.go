@@ -106,7 +106,8 @@ type slot struct {
 	account table.Key // the account that must exist; zero when it need not
 	changes []*change
 
-	stored table.Item    // as read
+	stored table.Item    // as read, its body whole
+	parts  string        // where the body was kept, if not in the item
 	state  schema.Record // after the changes; nil when there is no record
 	body   []byte        // state as stored
 }
@@ -264,10 +265,8 @@ func (e *Engine) apply(ctx context.Context, w *write, slots []*slot) (err error)
 		}
 	}()
 	for attempt := 0; len(slots) > 0; attempt++ {
-		if attempt > 0 {
-			if err := backoff(ctx, attempt); err != nil {
-				return err
-			}
+		if err := backoff(ctx, attempt); err != nil {
+			return err
 		}
 		keys := make([]table.Key, len(slots))
 		for i, s := range slots {
@@ -279,7 +278,7 @@ func (e *Engine) apply(ctx context.Context, w *write, slots []*slot) (err error)
 		}
 		var plain, beside []*slot
 		for i, s := range slots {
-			s.stored = items[i]
+			s.stored, s.parts = items[i].Item, items[i].parts
 			if w.family.Beside != nil && s.touches(w.family.Beside) {
 				beside = append(beside, s)
 				continue
@@ -408,20 +407,33 @@ func (e *Engine) writeSlots(ctx context.Context, w *write, slots []*slot) (lost 
 	if err := e.writePointers(ctx, w, slots); err != nil {
 		return nil, false, err
 	}
-	ops := make([]table.Op, len(slots))
-	for i, s := range slots {
-		var m bool
-		ops[i], m = e.main(w, s)
+	ops := make([]table.Op, 0, len(slots))
+	small := make([]*slot, 0, len(slots))
+	settle := func(s *slot, err error) error {
+		switch {
+		case errors.Is(err, table.ErrConflict):
+			lost = append(lost, s)
+		case errors.Is(err, table.ErrInvalid):
+			s.refuse(err)
+		default:
+			return err
+		}
+		return nil
+	}
+	for _, s := range slots {
+		op, m := e.main(w, s)
 		moved = moved || m
+		if len(s.body) <= inlineBytes && s.parts == "" {
+			ops, small = append(ops, op), append(small, s)
+			continue
+		}
+		err := e.withPacked(ctx, w, s, op, func(op table.Op) error { return e.put(ctx, w.guard, op.Item, op.If) })
+		if err := settle(s, err); err != nil {
+			return nil, moved, err
+		}
 	}
 	for i, err := range e.table.Write(ctx, ops, w.guard) {
-		switch {
-		case err == nil:
-		case errors.Is(err, table.ErrConflict):
-			lost = append(lost, slots[i])
-		case errors.Is(err, table.ErrInvalid):
-			slots[i].refuse(err)
-		default:
+		if err := settle(small[i], err); err != nil {
 			return nil, moved, err
 		}
 	}
@@ -456,8 +468,12 @@ func (e *Engine) writePointers(ctx context.Context, w *write, slots []*slot) err
 	return errors.Join(e.table.Write(ctx, ops, w.guard)...)
 }
 
-// backoff waits before attempt, longer each time, with jitter.
+// backoff waits before attempt, longer each time, with jitter; not before the
+// first, 0.
 func backoff(ctx context.Context, attempt int) error {
+	if attempt == 0 {
+		return nil
+	}
 	longest := min(time.Millisecond<<min(attempt, 8), 100*time.Millisecond)
 	select {
 	case <-ctx.Done():
