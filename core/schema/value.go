@@ -96,10 +96,12 @@ func parseWhole(literal []byte) (n int64, whole, fits bool) {
 		digits = digits[:len(digits)-1]
 	}
 	switch {
-	case exponent > math.MaxInt32 || point+exponent > 19:
+	case exponent > math.MaxInt32:
 		return 0, true, false
 	case exponent < math.MinInt32 || point+exponent < len(digits):
 		return 0, false, true
+	case point+exponent > 19:
+		return 0, true, false
 	}
 	for len(digits) < point+exponent {
 		digits = append(digits, '0')
