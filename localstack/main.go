@@ -1,6 +1,6 @@
 // Command localstack runs the whole product in one process on one machine:
 // what `make run` starts. All families are served by one HTTP server on the
-// embedded store; with TABLE set, on a DynamoDB table instead.
+// embedded store.
 package main
 
 import (
@@ -20,15 +20,11 @@ import (
 	"syscall"
 	"time"
 
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
-
 	"tenure/core/access"
 	"tenure/core/api"
 	"tenure/core/catalog"
 	"tenure/core/config"
 	"tenure/core/resource"
-	"tenure/core/table"
-	"tenure/core/table/dynamo"
 	"tenure/core/table/embedded"
 )
 
@@ -51,17 +47,24 @@ const housekeeping = time.Minute
 
 // run serves until ctx ends, then lets requests in flight finish.
 func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
-	store, err := openStore(ctx, c)
+	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+		return err
+	}
+	store, err := embedded.Open(filepath.Join(c.DataDir, "table"), embedded.Options{})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, store.close()) }()
+	defer func() { err = errors.Join(err, store.Close()) }()
 
-	keys := access.New(store.table, nil)
+	keys := access.New(store, nil)
+	// Only this process has the store open, so whoever held a lock is gone.
+	if err := keys.BreakLocks(ctx); err != nil {
+		return err
+	}
 	if err := ensureWorkspaces(ctx, c, keys, out); err != nil {
 		return err
 	}
-	engine := resource.New(resource.Config{Table: store.table, Root: catalog.Root, Shards: store.shards})
+	engine := resource.New(resource.Config{Table: store, Root: catalog.Root})
 	handler, err := api.New(api.Config{
 		Engine: engine, Access: keys, Timeout: c.Timeout, LockWait: c.LockWait,
 	}, catalog.All())
@@ -92,7 +95,7 @@ func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 		<-done
 	}()
 
-	fmt.Fprintf(out, "Data in     %s\n", store.place)
+	fmt.Fprintf(out, "Data in     %s\n", c.DataDir)
 	fmt.Fprintf(out, "Listening   http://%s\n", listener.Addr())
 	fmt.Fprintf(out, "API_URL=http://%s%s\n", listener.Addr(), api.BasePath)
 	select {
@@ -116,38 +119,6 @@ func withHealth(next http.Handler) http.Handler {
 		// A prober that has gone away cannot be told about it.
 		_, _ = io.WriteString(w, `{"status_is_ok":true}`)
 	})
-}
-
-// store is the table of this process and what comes with it.
-type store struct {
-	table  table.Table
-	place  string // for people
-	shards int
-	close  func() error
-	sweep  func(context.Context) (int, error) // removes expired items
-}
-
-func openStore(ctx context.Context, c config.Config) (*store, error) {
-	if c.Table != "" {
-		aws, err := awsconfig.LoadDefaultConfig(ctx)
-		if err != nil {
-			return nil, err
-		}
-		t := dynamo.Open(dynamo.NewClient(aws), c.Table, dynamo.Options{})
-		return &store{
-			table: t, place: "DynamoDB table " + c.Table, shards: dynamo.Shards,
-			close: func() error { return nil },
-			sweep: func(context.Context) (int, error) { return 0, nil }, // DynamoDB does it itself
-		}, nil
-	}
-	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
-		return nil, err
-	}
-	t, err := embedded.Open(filepath.Join(c.DataDir, "table"), embedded.Options{})
-	if err != nil {
-		return nil, err
-	}
-	return &store{table: t, place: c.DataDir, shards: 1, close: t.Close, sweep: t.Sweep}, nil
 }
 
 // ensureWorkspaces makes sure of the workspaces of the settings; without any,
@@ -182,20 +153,17 @@ func keptKey(file string) (string, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return "", err
-	}
 	key := access.NewKey()
 	return key, os.WriteFile(file, []byte(key+"\n"), 0o600)
 }
 
 // keepHouse removes what has expired, and ends what a process that died has
 // left half done, until ctx ends.
-func keepHouse(ctx context.Context, s *store, keys *access.Store, engine *resource.Engine) {
+func keepHouse(ctx context.Context, store *embedded.Table, keys *access.Store, engine *resource.Engine) {
 	tick := time.NewTicker(housekeeping)
 	defer tick.Stop()
 	for {
-		if err := keepHouseOnce(ctx, s, keys, engine); err != nil && ctx.Err() == nil {
+		if err := keepHouseOnce(ctx, store, keys, engine); err != nil && ctx.Err() == nil {
 			slog.Error("housekeeping", "error", err)
 		}
 		select {
@@ -206,8 +174,8 @@ func keepHouse(ctx context.Context, s *store, keys *access.Store, engine *resour
 	}
 }
 
-func keepHouseOnce(ctx context.Context, s *store, keys *access.Store, engine *resource.Engine) error {
-	if _, err := s.sweep(ctx); err != nil {
+func keepHouseOnce(ctx context.Context, store *embedded.Table, keys *access.Store, engine *resource.Engine) error {
+	if _, err := store.Sweep(ctx); err != nil {
 		return err
 	}
 	workspaces, err := keys.Workspaces(ctx)

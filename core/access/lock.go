@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"time"
 
 	"tenure/core/table"
@@ -16,6 +17,9 @@ var ErrLocked = errors.New("another upload is under way")
 const (
 	// lockPoll is how often a lock that is waited for is tried.
 	lockPoll = 25 * time.Millisecond
+	// lockSpread is how many hexadecimal digits of a key's id choose the
+	// partition of its lock.
+	lockSpread = 2
 	// releaseTimeout bounds the release of a lock, which goes on even when the
 	// request's own time is over.
 	releaseTimeout = 5 * time.Second
@@ -38,7 +42,7 @@ func (s *Store) Lock(ctx context.Context, keyID string, lease, wait time.Duratio
 	deadline := s.now().Add(wait)
 	for {
 		item := table.Item{
-			Key: table.Key{Partition: locksPartition + keyID, Sort: "upload"},
+			Key: table.Key{Partition: locksPartition + keyID[:lockSpread], Sort: keyID},
 			// Any number that no other holder has: half of 2^64 is enough to choose from.
 			Version: int64(binary.BigEndian.Uint64(random[:])>>1) | 1,
 			Expires: s.now().Add(lease).UnixMilli(),
@@ -59,6 +63,27 @@ func (s *Store) Lock(ctx context.Context, keyID string, lease, wait time.Duratio
 		case <-time.After(lockPoll):
 		}
 	}
+}
+
+// BreakLocks ends all locks. It is for a process that knows it is alone with
+// the store and has just started: their holders are gone.
+func (s *Store) BreakLocks(ctx context.Context) error {
+	for prefix := range 1 << (4 * lockSpread) {
+		items, err := s.table.Query(ctx, table.Query{
+			Partition: fmt.Sprintf("%s%0*x", locksPartition, lockSpread, prefix), Limit: 1000, KeysOnly: true, Consistent: true,
+		})
+		if err != nil {
+			return err
+		}
+		ops := make([]table.Op, len(items))
+		for i := range items {
+			ops[i] = table.Delete(items[i].Key, table.Condition{})
+		}
+		if err := errors.Join(s.table.Write(ctx, ops, nil)...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Guard returns what ties writes to the lock.

@@ -22,10 +22,6 @@ type Config struct {
 	Port int
 	// DataDir (DATA_DIR) is the directory of the embedded store.
 	DataDir string
-	// Table (TABLE) is the name of a DynamoDB table to use instead of the
-	// embedded store; region, credentials and endpoint are the AWS SDK's own
-	// settings.
-	Table string
 	// Workspaces (WORKSPACES, "name:KEY,name2:KEY2") are made sure of at start.
 	Workspaces []Workspace
 	// LockWait (POST_LOCK_WAIT) is how long an upload waits for the one before
@@ -51,7 +47,6 @@ func From(getenv func(string) string) (Config, error) {
 	c := Config{
 		Host:    text("HOST", "127.0.0.1"),
 		DataDir: text("DATA_DIR", ".data"),
-		Table:   text("TABLE", ""),
 	}
 	port, err := strconv.ParseUint(text("PORT", "8080"), 10, 16)
 	if err != nil {

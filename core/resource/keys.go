@@ -3,7 +3,8 @@ package resource
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"fmt"
+	"encoding/binary"
+	"encoding/hex"
 	"hash/fnv"
 	"strings"
 	"unicode/utf8"
@@ -26,11 +27,23 @@ func partition(workspace string, parts ...string) string {
 }
 
 // sortNumber returns text that sorts as n does.
-func sortNumber(n int64) string { return fmt.Sprintf("%016x", uint64(n)^1<<63) }
+func sortNumber(n int64) string {
+	var bits [8]byte
+	binary.BigEndian.PutUint64(bits[:], uint64(n)^1<<63)
+	return hex.EncodeToString(bits[:])
+}
 
 // sortText escapes s so that several such texts, each followed by a NUL, sort
 // as the list of texts does.
 var sortText = strings.NewReplacer("\x00", "\x01\x01", "\x01", "\x01\x02")
+
+// escapeSort returns sortText's escape of s; nearly no text needs any.
+func escapeSort(s string) string {
+	if strings.IndexByte(s, 0) < 0 && strings.IndexByte(s, 1) < 0 {
+		return s
+	}
+	return sortText.Replace(s)
+}
 
 // SortKey returns a sort key in the order of the record's values of fields. A
 // key that would be too long is cut and ends in a digest: it is still unique,
@@ -41,7 +54,7 @@ func SortKey(s *schema.Schema, r schema.Record, fields ...int) string {
 		if s.Fields[i].Type.Numeric() {
 			b.WriteString(sortNumber(r[i].Int()))
 		} else {
-			sortText.WriteString(&b, r[i].Text())
+			b.WriteString(escapeSort(r[i].Text()))
 		}
 		b.WriteByte(0)
 	}
@@ -64,7 +77,7 @@ func (e *Engine) shardOf(id string) string {
 	return shardName(int(h.Sum32() % uint32(e.shards)))
 }
 
-func shardName(n int) string { return fmt.Sprintf("%02x", n) }
+func shardName(n int) string { return hex.EncodeToString([]byte{byte(n)}) }
 
 // key returns the key of the record of f with that id in that account. In the
 // root family the two are the same.

@@ -44,33 +44,38 @@ func (s *Schema) Merge(old, patch Record, replace ...int) (Record, *core.Failure
 	return merged, nil
 }
 
-// mergeEntries merges the entries of patch, one after the other, into those of
-// list, and returns them in the order of their keys.
+// mergeEntries merges the entries of patch into those of list, entries of the
+// same key in the order given, and returns them in the order of their keys.
 func (s *Schema) mergeEntries(list, patch Value) (Value, *core.Failure) {
-	entries := s.Entries(list)
-	for _, p := range s.Entries(patch) {
-		at, found := slices.BinarySearchFunc(entries, p, s.compareKeys)
-		if s.deletes(p) {
-			if found {
-				entries = slices.Delete(entries, at, at+1)
+	old, patches := s.Entries(list), s.Entries(patch)
+	slices.SortStableFunc(patches, s.compareKeys)
+	merged := make([]Record, 0, len(old)+len(patches))
+	for len(patches) > 0 {
+		p := patches[0]
+		for len(old) > 0 && s.compareKeys(old[0], p) < 0 {
+			merged, old = append(merged, old[0]), old[1:]
+		}
+		var entry Record // what the patches of this key make of it
+		if len(old) > 0 && s.compareKeys(old[0], p) == 0 {
+			entry, old = old[0], old[1:]
+		}
+		for len(patches) > 0 && s.compareKeys(patches[0], p) == 0 {
+			if s.deletes(patches[0]) {
+				entry = nil
+			} else {
+				next, failure := s.Merge(entry, patches[0])
+				if failure != nil {
+					return nil, failure
+				}
+				entry = next
 			}
-			continue
+			patches = patches[1:]
 		}
-		var old Record
-		if found {
-			old = entries[at]
-		}
-		merged, failure := s.Merge(old, p)
-		if failure != nil {
-			return nil, failure
-		}
-		if found {
-			entries[at] = merged
-		} else {
-			entries = slices.Insert(entries, at, merged)
+		if entry != nil {
+			merged = append(merged, entry)
 		}
 	}
-	return s.ListOf(entries), nil
+	return s.ListOf(append(merged, old...)), nil
 }
 
 // deletes reports whether a patch of an entry asks for its removal.

@@ -120,7 +120,7 @@ func benchOnce(ctx context.Context, binary string, records int) (f figures, err 
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
 	l := newLoad(s.url, key, records)
-	if err := l.run(ctx, f); err != nil {
+	if err := l.run(ctx, f, func(string, int) {}); err != nil {
 		return nil, err
 	}
 	f["peak memory"] = s.memory("VmHWM")
@@ -169,8 +169,9 @@ func benchOnce(ctx context.Context, binary string, records int) (f figures, err 
 	return f, yardsticks(ctx, dir, f)
 }
 
-// run measures everything that needs nothing but the API.
-func (l *load) run(ctx context.Context, f figures) error {
+// run measures everything that needs nothing but the API. After each step it
+// calls done with the row's name and how many records or requests it took.
+func (l *load) run(ctx context.Context, f figures, done func(row string, n int)) error {
 	first, err := l.bodies(100)
 	if err != nil {
 		return err
@@ -190,12 +191,14 @@ func (l *load) run(ctx context.Context, f figures) error {
 		if f[step.row], err = l.upload(ctx, step.bodies, step.want); err != nil {
 			return err
 		}
+		done(step.row, l.records)
 	}
 	rate, pages, err := l.list(ctx)
 	if err != nil {
 		return err
 	}
 	f["list all pages by name"] = rate
+	done("list all pages by name", l.records)
 	for row, page := range map[string]int{"first page": 0, "last page": len(pages) - 1} {
 		d, err := l.page(ctx, page)
 		if err != nil {
@@ -203,10 +206,13 @@ func (l *load) run(ctx context.Context, f figures) error {
 		}
 		f[row] = milliseconds(d)
 	}
-	rate, latencies, err := l.gets(ctx, 10_000, 8)
+	done("pages", 2)
+	const gets = 10_000
+	rate, latencies, err := l.gets(ctx, gets, 8)
 	if err != nil {
 		return err
 	}
+	done("get by id, 8 connections", gets)
 	f["get by id, 8 connections"] = rate
 	f["get p50"] = milliseconds(latencies[len(latencies)/2])
 	f["get p99"] = milliseconds(latencies[len(latencies)*99/100])
@@ -254,7 +260,7 @@ type server struct {
 
 func startServer(binary, dir string) (*server, error) {
 	s := &server{process: exec.Command(binary)}
-	s.process.Env = append(os.Environ(), "PORT=0", "HOST=127.0.0.1", "TABLE=", "DATA_DIR="+dir, "WORKSPACES=bench:"+key)
+	s.process.Env = append(os.Environ(), "PORT=0", "HOST=127.0.0.1", "DATA_DIR="+dir, "WORKSPACES=bench:"+key)
 	s.process.Stderr = os.Stderr
 	out, err := s.process.StdoutPipe()
 	if err != nil {
