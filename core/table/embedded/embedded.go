@@ -142,8 +142,13 @@ func (t *Table) engineOptions(opts Options) *pebble.Options {
 		Logger:                      t.log,
 		EventListener:               t.log.listener(),
 	}
+	// Only the last level is compressed. It holds nine tenths of the data; what
+	// lies above is soon rewritten, and compressing it each time costs more
+	// processor time than it saves.
 	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings {
-		return pebble.UniformDBCompressionSettings(sstable.SnappyCompression)
+		s := pebble.UniformDBCompressionSettings(sstable.NoCompression)
+		s.Levels[len(s.Levels)-1] = sstable.SnappyCompression
+		return s
 	})
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)

@@ -26,7 +26,7 @@ func (t *Table) Sweep(ctx context.Context) (int, error) {
 			}
 			due = len(keys)
 			for _, key := range keys {
-				old, found, err := s.lookup(key)
+				old, found, err := s.stored.find(key)
 				if err != nil {
 					return err
 				}

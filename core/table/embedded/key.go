@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"tenure/core/table"
 )
@@ -81,6 +82,24 @@ func appendBaseKey(dst []byte, key table.Key) []byte {
 	dst = append(dst, spaceBase)
 	dst = appendText(dst, key.Partition)
 	return append(dst, key.Sort...)
+}
+
+// encodeKeys returns the engine keys of n items, and their numbers in the order
+// of those keys.
+func encodeKeys(n int, key func(i int) *table.Key) (engineKeys [][]byte, order []int) {
+	size := 0
+	for i := range n {
+		size += len(key(i).Partition) + len(key(i).Sort) + 3
+	}
+	buf := make([]byte, 0, size)
+	engineKeys, order = make([][]byte, n), make([]int, n)
+	for i := range n {
+		from := len(buf)
+		buf = appendBaseKey(buf, *key(i))
+		engineKeys[i], order[i] = buf[from:len(buf):len(buf)], i
+	}
+	slices.SortFunc(order, func(a, b int) int { return bytes.Compare(engineKeys[a], engineKeys[b]) })
+	return engineKeys, order
 }
 
 // appendIndexKey appends the key of an index row: partition and sort are those

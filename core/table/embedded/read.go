@@ -24,34 +24,9 @@ func (t *Table) Get(ctx context.Context, keys []table.Key, consistent bool) ([]t
 	}
 	defer t.leave()
 
-	items := make([]table.Item, len(keys))
-	var content slab
-	var engineKey []byte
-	now := t.nowMillis()
-	for i, key := range keys {
-		if i%rowsPerCheck == rowsPerCheck-1 && ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		items[i].Key = key
-		engineKey = appendBaseKey(engineKey[:0], key)
-		value, closer, err := t.db.Get(engineKey)
-		if err == pebble.ErrNotFound {
-			continue
-		}
-		if err != nil {
-			return nil, engineError(err)
-		}
-		r, err := parseRecord(value)
-		if err == nil && !expired(r.expires, now) {
-			content.expected = len(keys) - i
-			items[i] = content.item(key, &r, false)
-		}
-		if cerr := closer.Close(); err == nil {
-			err = cerr
-		}
-		if err != nil {
-			return nil, engineError(err)
-		}
+	items, err := t.lookupAll(ctx, keys)
+	if err != nil {
+		return nil, err
 	}
 	if consistent {
 		if err := t.awaitDurable(ctx); err != nil {
@@ -59,6 +34,73 @@ func (t *Table) Get(ctx context.Context, keys []table.Key, consistent bool) ([]t
 		}
 	}
 	return items, nil
+}
+
+// lookupAll is Get without waiting for anything to be durable.
+func (t *Table) lookupAll(ctx context.Context, keys []table.Key) (items []table.Item, err error) {
+	engineKeys, order := encodeKeys(len(keys), func(i int) *table.Key { return &keys[i] })
+	stored, err := t.newLookup(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if cerr := stored.Close(); cerr != nil && err == nil {
+			items, err = nil, engineError(cerr)
+		}
+	}()
+	items = make([]table.Item, len(keys))
+	var content slab
+	now := t.nowMillis()
+	for n, i := range order {
+		if n%rowsPerCheck == rowsPerCheck-1 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		items[i].Key = keys[i]
+		r, found, err := stored.find(engineKeys[i])
+		if err != nil {
+			return nil, err
+		}
+		if found && !expired(r.expires, now) {
+			content.expected = len(keys) - n
+			items[i] = content.item(keys[i], &r, false)
+		}
+	}
+	return items, nil
+}
+
+// lookup finds items by key. Keys should come in their order: the way from one
+// to the next is then short, which makes a lookup about three times as fast.
+type lookup struct{ *pebble.Iterator }
+
+func (t *Table) newLookup(ctx context.Context) (lookup, error) {
+	// Of the filters of the last level, which the engine leaves out unless told
+	// otherwise, inserting profits most: nearly all keys are absent.
+	it, err := t.db.NewIterWithContext(ctx, &pebble.IterOptions{UseL6Filters: true})
+	if err != nil {
+		return lookup{}, engineError(err)
+	}
+	return lookup{it}, nil
+}
+
+// find returns the stored record with that engine key, valid until the next
+// lookup, and whether there is one, expired or not.
+func (l lookup) find(key []byte) (r record, found bool, err error) {
+	// What the engine calls a prefix is the whole key here, and only seeking a
+	// prefix asks the Bloom filters.
+	if !l.SeekPrefixGE(key) {
+		if err := l.Error(); err != nil {
+			return record{}, false, engineError(err)
+		}
+		return record{}, false, nil
+	}
+	value, err := l.ValueAndErr()
+	if err == nil {
+		r, err = parseRecord(value)
+	}
+	if err != nil {
+		return record{}, false, engineError(err)
+	}
+	return r, true, nil
 }
 
 // Query implements table.Table. The bodies of one answer share memory.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -88,13 +87,16 @@ func (t *Table) Transact(ctx context.Context, ops []table.Op, guard *table.Guard
 	})
 }
 
+// maxRetainedBatchBytes is the size up to which the memory of a batch is kept
+// for the next: enough for a thousand items of the usual size.
+const maxRetainedBatchBytes = 4 << 20
+
 // writePlan is what can be worked out about a call's operations without the
 // right to write.
 type writePlan struct {
 	// keys are the engine keys of the operations.
 	keys [][]byte
-	// order names the operations in the order of their keys, in which looking
-	// up what is stored costs least.
+	// order names the operations in the order of their keys.
 	order []int
 	// guard is nil if there is none; guardKey is the engine key of its lock.
 	guard    *table.Guard
@@ -104,18 +106,8 @@ type writePlan struct {
 // plan encodes the keys, and refuses operations that have a key in common: with
 // each other, or with the guard, whose check is an operation too.
 func plan(ops []table.Op, guard *table.Guard) (*writePlan, error) {
-	p := &writePlan{keys: make([][]byte, len(ops)), order: make([]int, len(ops)), guard: guard}
-	size := 0
-	for i := range ops {
-		size += len(ops[i].Item.Partition) + len(ops[i].Item.Sort) + 3
-	}
-	buf := make([]byte, 0, size)
-	for i := range ops {
-		n := len(buf)
-		buf = appendBaseKey(buf, ops[i].Item.Key)
-		p.keys[i], p.order[i] = buf[n:len(buf):len(buf)], i
-	}
-	slices.SortFunc(p.order, func(a, b int) int { return bytes.Compare(p.keys[a], p.keys[b]) })
+	p := &writePlan{guard: guard}
+	p.keys, p.order = encodeKeys(len(ops), func(i int) *table.Key { return &ops[i].Item.Key })
 	for n := 1; n < len(p.order); n++ {
 		if bytes.Equal(p.keys[p.order[n-1]], p.keys[p.order[n]]) {
 			return nil, fmt.Errorf("%w: two operations of one call have the same key", table.ErrInvalid)
@@ -144,7 +136,9 @@ func (t *Table) transform(ctx context.Context, fill func(*stage) error) error {
 	}
 	defer t.leave()
 
-	batch := t.db.NewBatch()
+	// Batches are reused: large ones, too, or each would be allocated anew, in
+	// steps, and cleared.
+	batch := t.db.NewBatch(pebble.WithMaxRetainedSizeBytes(maxRetainedBatchBytes))
 	newest, err := t.applyFilled(ctx, batch, fill)
 	if err != nil {
 		return errors.Join(err, batch.Close())
@@ -173,9 +167,9 @@ func (t *Table) applyFilled(ctx context.Context, batch *pebble.Batch, fill func(
 	}
 	defer t.unlockWriter()
 
-	stored, err := t.db.NewIter(&pebble.IterOptions{UseL6Filters: true})
+	stored, err := t.newLookup(ctx)
 	if err != nil {
-		return nil, engineError(err)
+		return nil, err
 	}
 	s := &stage{batch: batch, stored: stored, now: t.nowMillis(), feed: t.feed, sequence: t.sequence}
 	err = fill(s)
@@ -203,32 +197,12 @@ func (t *Table) applyFilled(ctx context.Context, batch *pebble.Batch, fill func(
 // what it finds stored stays true until the batch is applied.
 type stage struct {
 	batch    *pebble.Batch
-	stored   *pebble.Iterator
+	stored   lookup
 	now      int64
 	feed     bool
 	sequence uint64
 	// Rows are encoded here before they are copied into the batch.
 	key, value, changed []byte
-}
-
-// lookup returns the stored record with that engine key, valid until the next
-// lookup, and whether there is one, expired or not.
-func (s *stage) lookup(key []byte) (r record, found bool, err error) {
-	// A prefix of the engine's is a whole key here: the Bloom filters apply.
-	if !s.stored.SeekPrefixGE(key) {
-		if err := s.stored.Error(); err != nil {
-			return record{}, false, engineError(err)
-		}
-		return record{}, false, nil
-	}
-	value, err := s.stored.ValueAndErr()
-	if err == nil {
-		r, err = parseRecord(value)
-	}
-	if err != nil {
-		return record{}, false, engineError(err)
-	}
-	return r, true, nil
 }
 
 // checkGuard checks the guard if the plan has one. It costs a lookup, so
@@ -237,7 +211,7 @@ func (s *stage) checkGuard(p *writePlan) error {
 	if p.guard == nil {
 		return nil
 	}
-	lock, found, err := s.lookup(p.guardKey)
+	lock, found, err := s.stored.find(p.guardKey)
 	if err != nil {
 		return err
 	}
@@ -249,7 +223,7 @@ func (s *stage) checkGuard(p *writePlan) error {
 
 // perform stages one operation, or returns table.ErrConflict.
 func (s *stage) perform(op *table.Op, key []byte) error {
-	old, found, err := s.lookup(key)
+	old, found, err := s.stored.find(key)
 	if err != nil {
 		return err
 	}
