@@ -1,0 +1,161 @@
+package core_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// pkg is what `go list` tells of a package of the module.
+type pkg struct {
+	ImportPath string
+	Imports    []string // of its own files, tests left out
+	Deps       []string // of those as well, and so on
+}
+
+const module = "tenure/"
+
+// in has the packages called names, those of the module without its name.
+func in(names ...string) func(string) bool {
+	return func(path string) bool { return slices.Contains(names, strings.TrimPrefix(path, module)) }
+}
+
+// under is like in, and has the packages below them too.
+func under(names ...string) func(string) bool {
+	return func(path string) bool {
+		return slices.ContainsFunc(names, func(name string) bool {
+			rest, ok := strings.CutPrefix(strings.TrimPrefix(path, module), name)
+			return ok && (rest == "" || rest[0] == '/')
+		})
+	}
+}
+
+func not(f func(string) bool) func(string) bool {
+	return func(path string) bool { return !f(path) }
+}
+
+// oursBut has every package of the module but those.
+func oursBut(names ...string) func(string) bool {
+	return func(path string) bool { return strings.HasPrefix(path, module) && !in(names...)(path) }
+}
+
+var (
+	families = in("core/accounts", "core/people")
+	domain   = in("core", "core/schema", "core/nps", "core/accounts", "core/people", "core/catalog",
+		"core/resource", "core/access", "core/table")
+	adapters = under("core/table/dynamo", "core/table/embedded")
+)
+
+// rules are the directions of dependency that doc.go states.
+var rules = []struct {
+	who    func(string) bool
+	never  func(string) bool
+	deeply bool // through other packages too
+	why    string
+}{
+	{domain, under("github.com/aws"), true,
+		"the domain runs on any store and any platform"},
+	{domain, under("net/http"), true,
+		"the domain answers CSV uploads and connectors as it answers the API"},
+	{domain, under("github.com/cockroachdb", "database"), true,
+		"the domain stores through the port and knows no engine"},
+	{domain, adapters, true,
+		"the domain stores through the port and knows no adapter"},
+	{families, families, false,
+		"families are declared independently of each other; what they share is schema's or resource's"},
+	{families, oursBut("core", "core/schema", "core/table", "core/resource", "core/nps"), false,
+		"a family is a declaration and its merge rules, nothing else"},
+	{in("core/nps"), oursBut(), false,
+		"computing a score is arithmetic and needs nobody"},
+	{in("core/table"), oursBut(), false,
+		"the port stands at the bottom: adapters must not drag in the domain"},
+	{in("core/schema"), oursBut("core"), false,
+		"a declaration is turned into behaviour without any storage"},
+	{in("core/resource"), oursBut("core", "core/schema", "core/table"), false,
+		"the one engine knows no family by name"},
+	{in("core/access"), oursBut("core/table"), false,
+		"keys and locks have nothing to do with records"},
+	{in("core/config"), oursBut(), false,
+		"settings are read before anything else is there"},
+	{in("core/table/dynamo", "core/table/embedded"), oursBut("core/table"), false,
+		"an adapter knows the port and nothing of what is stored"},
+	{not(under("functions", "localstack", "core/table/dynamo", "core/table/embedded")), adapters, false,
+		"which store stands behind the port is decided by the programs alone"},
+	{not(under("functions", "localstack", "core/api", "core/table/dynamo")), under("net/http"), false,
+		"HTTP is spoken in core/api; the DynamoDB adapter may tune its client"},
+	{under("core"), under("functions", "localstack"), false,
+		"core is what the programs are built of, not the other way round"},
+	{not(in("core/table/tabletest", "core/table/dynamo/dynamolocal")), under("testing", "pgregory.net/rapid"), false,
+		"what is for tests stays in tests, and in the two packages that only tests import"},
+}
+
+func TestDependenciesPointTheRightWay(t *testing.T) {
+	all := packages(t)
+	for _, rule := range rules {
+		applied := false
+		for _, p := range all {
+			if !rule.who(p.ImportPath) {
+				continue
+			}
+			applied = true
+			imports := p.Imports
+			if rule.deeply {
+				imports = p.Deps
+			}
+			for _, path := range imports {
+				if rule.never(path) && path != p.ImportPath {
+					t.Errorf("%s imports %s: %s", p.ImportPath, path, rule.why)
+				}
+			}
+		}
+		if !applied {
+			t.Errorf("a rule applies to no package any more: %s", rule.why)
+		}
+	}
+}
+
+func TestEveryPackageHasItsPlaceInTheLayout(t *testing.T) {
+	layout, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range packages(t) {
+		path, ok := strings.CutPrefix(p.ImportPath, module+"core/")
+		if !ok {
+			continue
+		}
+		// What lies below an adapter is its own affair.
+		if parts := strings.SplitN(path, "/", 3); len(parts) == 3 {
+			path = parts[0] + "/" + parts[1]
+		}
+		if !regexp.MustCompile(`\b` + regexp.QuoteMeta(path) + `\b`).Match(layout) {
+			t.Errorf("doc.go does not mention %s", path)
+		}
+	}
+}
+
+// packages returns the packages of the module as the go command sees them.
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	list := exec.Command("go", "list", "-json=ImportPath,Imports,Deps", module+"...")
+	var stderr bytes.Buffer
+	list.Stderr = &stderr
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, stderr.Bytes())
+	}
+	var all []pkg
+	for d := json.NewDecoder(bytes.NewReader(out)); d.More(); {
+		var p pkg
+		if err := d.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	return all
+}
