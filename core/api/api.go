@@ -76,13 +76,25 @@ func New(c Config, families []*resource.Family) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.recovering(compress(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return s.recovering(namingGzip(compress(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !tidyPath(r) {
 			notFound.write(w)
 			return
 		}
 		mux.ServeHTTP(w, r)
-	}))), nil
+	})))), nil
+}
+
+// namingGzip puts gzip in place of a wildcard in Accept-Encoding, which gzhttp
+// does not know.
+func namingGzip(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		accepted := r.Header.Get("Accept-Encoding")
+		if strings.Contains(accepted, "*") && !strings.Contains(strings.ToLower(accepted), "gzip") {
+			r.Header.Set("Accept-Encoding", strings.ReplaceAll(accepted, "*", "gzip"))
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // recovering answers 500 where the program failed.
@@ -115,6 +127,9 @@ func tidyPath(r *http.Request) bool {
 		u.Path, u.RawPath = strings.TrimSuffix(r.URL.Path, "/"), escaped
 		r.URL = &u
 	}
+	if strings.Contains(escaped+"/", "/%2F/") || strings.Contains(escaped+"/", "/%2f/") || strings.Contains(escaped, "/%00") {
+		markSlashes(r, escaped)
+	}
 	for segment := range strings.SplitSeq(escaped[1:], "/") {
 		switch segment {
 		case ".", "..":
@@ -124,6 +139,24 @@ func tidyPath(r *http.Request) bool {
 		}
 	}
 	return true
+}
+
+// slashMark goes before a path segment that is nothing but an escaped slash:
+// the mux would take it for a trailing one. It also goes before one that begins
+// with it, so that request.id can take it off again.
+const slashMark = "\x00"
+
+func markSlashes(r *http.Request, escaped string) {
+	segments := strings.Split(escaped, "/")
+	for i, segment := range segments {
+		if strings.EqualFold(segment, "%2F") || strings.HasPrefix(segment, "%00") {
+			segments[i] = "%00" + segment
+		}
+	}
+	u := *r.URL
+	u.RawPath = strings.Join(segments, "/")
+	u.Path, _ = url.PathUnescape(u.RawPath) // as valid as it was
+	r.URL = &u
 }
 
 // endpoint serves the routes of one path.
@@ -160,11 +193,13 @@ type request struct {
 }
 
 // id returns the path parameter called name.
-func (r *request) id(name string) string { return r.PathValue(name) }
+func (r *request) id(name string) string {
+	return strings.TrimPrefix(r.PathValue(name), slashMark)
+}
 
 // given returns the path parameter called name, or nil when the route has none.
 func (r *request) given(name string) *string {
-	if value := r.PathValue(name); value != "" {
+	if value := r.id(name); value != "" {
 		return &value
 	}
 	return nil

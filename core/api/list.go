@@ -125,7 +125,11 @@ func readFailure(f *core.Failure) answer {
 
 // list serves the list of all records of a family.
 func list(s *server, r *request, f *resource.Family) answer {
-	q, failure := parseList(r, "order_by", "direction", "include_inactive", "include")
+	allowed := []string{"order_by", "direction", "include_inactive"}
+	if len(extras(f)) > 0 {
+		allowed = append(allowed, "include")
+	}
+	q, failure := parseList(r, allowed...)
 	if failure != nil {
 		return readFailure(failure)
 	}

@@ -172,10 +172,13 @@ func responses(r route) object {
 			}
 		}
 	case uploadResult:
-		for _, count := range []string{"inserted", "changed", "unchanged", "failed"} {
-			properties[count] = object{"type": "integer", "description": "Records " + count}
-		}
+		counts(properties)
 		failed := statusProperties()
+		for i := range r.family.Schema.Fields {
+			if f := &r.family.Schema.Fields[i]; f.Type == schema.ID {
+				failed[f.Name] = object{"type": "string", "description": "As the record has it"}
+			}
+		}
 		failed["record"] = object{"type": "integer", "description": "Position of the record, from 0"}
 		properties["dry_run"] = object{"type": "boolean", "const": true}
 		properties["failed_results"] = object{"type": "array", "items": object{
@@ -185,10 +188,17 @@ func responses(r route) object {
 	case statusOnly:
 		if r.takes == dataBody {
 			properties["dry_run"] = object{"type": "boolean", "const": true}
+			counts(properties)
 		}
 	}
+	refused := ref("Status")
+	if r.gives == uploadResult {
+		properties := statusProperties()
+		properties["failed_results"] = object{"type": "array", "maxItems": 0, "items": object{"type": "object"}}
+		refused = object{"type": "object", "required": []string{"status_is_ok"}, "properties": properties}
+	}
 	status := func(text string) object {
-		return object{"description": text, "content": content(ref("Status"))}
+		return object{"description": text, "content": content(refused)}
 	}
 	answers := object{
 		"200": object{"description": "Done, or refused with status_is_ok false",
@@ -205,6 +215,13 @@ func responses(r route) object {
 		answers["429"] = status("Another upload under this key is under way; not processed")
 	}
 	return answers
+}
+
+// counts describes how many records a change concerned.
+func counts(properties object) {
+	for _, count := range []string{"inserted", "changed", "unchanged", "failed"} {
+		properties[count] = object{"type": "integer", "description": "Records " + count}
+	}
 }
 
 // typeSchema describes the type of a field's values.
