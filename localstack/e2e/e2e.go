@@ -1,0 +1,68 @@
+// Package e2e tests the Account API over HTTP, from outside: whatever serves
+// it, on one machine or on AWS, and whatever it is kept in. It takes the API
+// document and the project's own decisions about what that leaves open (P1 to
+// P18, A1 to A6, U1 and U2, Q1 to Q27) at their word, and knows nothing of the
+// code behind the address but the families' declarations, from which the cases
+// of every single field are made.
+//
+// Every answer of every test is held against the description that the target
+// serves as /openapi.json, so that no property is returned that it does not
+// describe.
+package e2e
+
+import (
+	"net/http"
+	"sync"
+	"testing"
+)
+
+// Target is what is tested.
+type Target struct {
+	// BaseURL is the address of the API up to and including /api/v2.
+	BaseURL string
+	// NewWorkspace returns an API key of a workspace that is empty and that
+	// nothing else uses. Every test asks for its own, so that tests run at the
+	// same time and none sees, or has to wait for, what another one uploads.
+	NewWorkspace func(t *testing.T) (key string)
+	// MaxPlainBody is the largest body, in bytes, that arrives when it is not
+	// compressed; 0 where nothing in front of the API sets such a limit. Beyond
+	// it the answer must be a 413 (contract P4, Q6).
+	MaxPlainBody int
+
+	client   *http.Client
+	describe func() (*description, error)
+}
+
+// Run runs the whole suite. Its tests run in parallel.
+func Run(t *testing.T, target Target) {
+	target.client = &http.Client{
+		// Compression and redirects are what some tests look at.
+		Transport:     &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	t.Cleanup(target.client.CloseIdleConnections)
+	target.describe = sync.OnceValues(func() (*description, error) { return fetchDescription(&target) })
+	for _, group := range []struct {
+		name  string
+		tests []test
+	}{
+		{"protocol", protocolTests},
+		{"uploads", uploadTests},
+	} {
+		t.Run(group.name, func(t *testing.T) {
+			t.Parallel()
+			for _, test := range group.tests {
+				t.Run(test.name, func(t *testing.T) {
+					t.Parallel()
+					test.run(newClient(t, &target))
+				})
+			}
+		})
+	}
+}
+
+// test is one test, with a client of a workspace of its own.
+type test struct {
+	name string
+	run  func(c *client)
+}
