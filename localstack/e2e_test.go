@@ -25,7 +25,13 @@ import (
 	"tenure/localstack/e2e"
 )
 
-func TestMain(m *testing.M) { os.Exit(dynamolocal.Main(m)) }
+func TestMain(m *testing.M) {
+	code := dynamolocal.Main(m)
+	if programDir != "" {
+		os.RemoveAll(programDir)
+	}
+	os.Exit(code)
+}
 
 func TestOnTheEmbeddedStore(t *testing.T) {
 	store, err := embedded.Open(filepath.Join(t.TempDir(), "table"), embedded.Options{})

@@ -48,11 +48,11 @@ const housekeeping = time.Minute
 // run serves until ctx ends, then lets requests in flight finish.
 func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
-		return err
+		return fmt.Errorf("DATA_DIR: %w", err)
 	}
 	store, err := embedded.Open(filepath.Join(c.DataDir, "table"), embedded.Options{})
 	if err != nil {
-		return err
+		return fmt.Errorf("DATA_DIR: %w", err)
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 
@@ -73,7 +73,7 @@ func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 	}
 	listener, err := net.Listen("tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
 	if err != nil {
-		return err
+		return fmt.Errorf("HOST or PORT: %w", err)
 	}
 	server := &http.Server{
 		Handler:           withHealth(handler),
@@ -147,10 +147,11 @@ func ensureWorkspaces(ctx context.Context, c config.Config, keys *access.Store, 
 // keptKey returns the API key kept in the file, making one at first.
 func keptKey(file string) (string, error) {
 	kept, err := os.ReadFile(file)
-	if err == nil {
-		return strings.TrimSpace(string(kept)), nil
+	// One without a key was left by a first start that ended before its time.
+	if key := strings.TrimSpace(string(kept)); key != "" {
+		return key, nil
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
 	key := access.NewKey()
