@@ -238,11 +238,11 @@ func (e *Engine) applyBeside(ctx context.Context, w *write, s *slot) (won, moved
 		return true, false, nil
 	}
 	main, moved := e.main(w, s)
-	err = e.withPacked(ctx, w, s, main, func(main table.Op) error {
-		if len(ops)+2 <= table.MaxTransactOps { // the record and the guard take part
-			return e.table.Transact(ctx, append(ops, main), w.guard)
+	err = e.withPacked(ctx, w, s, main, func(main table.Op, held []table.Op) error {
+		if len(ops)+len(held)+2 <= table.MaxTransactOps { // the record and the guard take part
+			return e.table.Transact(ctx, slices.Concat(ops, held, []table.Op{main}), w.guard)
 		}
-		return e.writeJournaled(ctx, w, main, ops)
+		return e.writeJournaled(ctx, w, main, held, ops)
 	})
 	switch {
 	case errors.Is(err, table.ErrConflict):

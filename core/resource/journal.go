@@ -68,20 +68,29 @@ func journalPartition(workspace, id string) string { return partition(workspace,
 // journalItemBytes is how much of a journal goes into one item.
 const journalItemBytes = table.MaxItemBytes * 3 / 4
 
-// openJournal writes the job that tells of a journal before there is one.
-func (e *Engine) openJournal(ctx context.Context, w *write, record table.Key, id string) error {
+// openJournal writes the job that tells of a journal before there is one. The
+// operation it returns goes with the write that makes the journal count: it
+// fails when Sweep has taken the writer for dead meanwhile.
+func (e *Engine) openJournal(ctx context.Context, w *write, record table.Key, id string) (held table.Op, err error) {
 	body, err := json.Marshal(job{Record: record, Made: e.Now()})
 	if err != nil {
-		return err
+		return held, err
 	}
 	item := table.Item{Key: jobKey(w.workspace, id), Version: e.nextVersion(0), Body: body}
-	return e.put(ctx, w.guard, item, table.Condition{})
+	if err := e.put(ctx, w.guard, item, table.Condition{}); err != nil {
+		return held, err
+	}
+	opened := table.VersionIs(item.Version)
+	item.Version = e.nextVersion(item.Version)
+	return table.Put(item, opened), nil
 }
 
-// writeJournaled writes main and ops, which all lie in one partition, as one.
-func (e *Engine) writeJournaled(ctx context.Context, w *write, main table.Op, ops []table.Op) error {
+// writeJournaled writes main, held and ops, which all lie in one partition, as
+// one.
+func (e *Engine) writeJournaled(ctx context.Context, w *write, main table.Op, held, ops []table.Op) error {
 	id := rand.Text()
-	if err := e.openJournal(ctx, w, main.Item.Key, id); err != nil {
+	opened, err := e.openJournal(ctx, w, main.Item.Key, id)
+	if err != nil {
 		return err
 	}
 	abandon := func(cause error) error {
@@ -116,7 +125,7 @@ func (e *Engine) writeJournaled(ctx context.Context, w *write, main table.Op, op
 		return abandon(err)
 	}
 	main.Item.Body = append([]byte(pendingPrefix+id+`",`), main.Item.Body[1:]...)
-	switch err := e.put(ctx, w.guard, main.Item, main.If); {
+	switch err := e.table.Transact(ctx, append([]table.Op{main, opened}, held...), w.guard); {
 	case err == nil:
 	case refused(err):
 		return abandon(err)
@@ -258,6 +267,13 @@ func (e *Engine) Sweep(ctx context.Context, workspace string, f *Family) (int, e
 		}
 		if e.Now()-j.Made < jobSettleAfter.Milliseconds() {
 			continue
+		}
+		claimed := item
+		claimed.Version = e.nextVersion(item.Version)
+		if err := e.put(ctx, nil, claimed, table.VersionIs(item.Version)); errors.Is(err, table.ErrConflict) {
+			continue // its writer lives
+		} else if err != nil {
+			return ended, err
 		}
 		records, err := e.getSettled(ctx, workspace, f, []table.Key{j.Record})
 		if err != nil {

@@ -110,11 +110,13 @@ func pack(body []byte) (packed, []string, error) {
 }
 
 // withPacked carries out commit, the write of a slot's record, with the body
-// packed if it is large, and clears away the parts that no longer count.
-func (e *Engine) withPacked(ctx context.Context, w *write, s *slot, main table.Op, commit func(table.Op) error) error {
+// packed if it is large, and clears away the parts that no longer count. What
+// commit is given as held has to be written in one transaction with the record.
+func (e *Engine) withPacked(ctx context.Context, w *write, s *slot, main table.Op, commit func(main table.Op, held []table.Op) error) error {
 	if len(main.Item.Body) <= inlineBytes && s.parts == "" {
-		return commit(main)
+		return commit(main, nil)
 	}
+	var held []table.Op
 	if len(main.Item.Body) > maxBodyBytes {
 		return fmt.Errorf("%w: the record is larger than %d MB", table.ErrInvalid, maxBodyBytes>>20)
 	}
@@ -129,9 +131,11 @@ func (e *Engine) withPacked(ctx context.Context, w *write, s *slot, main table.O
 			return err
 		}
 		if p.Parts != "" {
-			if err := e.openJournal(ctx, w, main.Item.Key, p.Parts); err != nil {
+			opened, err := e.openJournal(ctx, w, main.Item.Key, p.Parts)
+			if err != nil {
 				return err
 			}
+			held = append(held, opened)
 			ops := make([]table.Op, len(texts))
 			for i, text := range texts {
 				key := table.Key{Partition: journalPartition(w.workspace, p.Parts), Sort: sortNumber(int64(i))}
@@ -143,11 +147,11 @@ func (e *Engine) withPacked(ctx context.Context, w *write, s *slot, main table.O
 		}
 	}
 	if s.parts != "" {
-		if err := e.openJournal(ctx, w, main.Item.Key, s.parts); err != nil {
+		if _, err := e.openJournal(ctx, w, main.Item.Key, s.parts); err != nil {
 			return err
 		}
 	}
-	err := commit(main)
+	err := commit(main, held)
 	kept, gone := p.Parts, s.parts
 	switch {
 	case err == nil:

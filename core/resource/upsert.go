@@ -427,7 +427,9 @@ func (e *Engine) writeSlots(ctx context.Context, w *write, slots []*slot) (lost 
 			ops, small = append(ops, op), append(small, s)
 			continue
 		}
-		err := e.withPacked(ctx, w, s, op, func(op table.Op) error { return e.put(ctx, w.guard, op.Item, op.If) })
+		err := e.withPacked(ctx, w, s, op, func(op table.Op, held []table.Op) error {
+			return e.table.Transact(ctx, append(held, op), w.guard)
+		})
 		if err := settle(s, err); err != nil {
 			return nil, moved, err
 		}
