@@ -48,6 +48,10 @@ const (
 // before it.
 const formatVersion = pebble.FormatValueSeparation
 
+// maxMemTables is how many tables of recent writes there may be before writers
+// have to wait for the disk. Their logs are what is read after a crash.
+const maxMemTables = 3
+
 // Options tunes a Table. The zero Options is what a server wants.
 type Options struct {
 	// Now is the clock that decides what has expired. Default: time.Now.
@@ -59,8 +63,8 @@ type Options struct {
 	// DefaultCacheBytes.
 	CacheBytes int64
 	// MemTableBytes is the size of one table of recent writes in memory, of
-	// which up to four exist while the disk keeps up badly. It also bounds how
-	// much log is read when the directory is opened. Default:
+	// which there are up to three while the disk keeps up badly. It also bounds
+	// how much log is read when the directory is opened after a crash. Default:
 	// DefaultMemTableBytes.
 	MemTableBytes int
 	// Logger receives the engine's errors. Default: slog.Default().
@@ -120,28 +124,31 @@ func Open(dir string, opts Options) (*Table, error) {
 		writer: make(chan struct{}, 1),
 	}
 	var err error
-	if t.db, err = pebble.Open(dir, t.engineOptions(opts)); err != nil {
+	compactions := newCompactionScheduler()
+	if t.db, err = pebble.Open(dir, t.engineOptions(opts, compactions)); err != nil {
 		if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) {
 			return nil, fmt.Errorf("open store %s: is it in use by another process? %w", dir, err)
 		}
 		return nil, fmt.Errorf("open store %s: %w", dir, err)
 	}
+	compactions.start()
 	if t.sequence, err = t.lastSequence(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", dir, err), t.db.Close())
 	}
 	return t, nil
 }
 
-func (t *Table) engineOptions(opts Options) *pebble.Options {
+func (t *Table) engineOptions(opts Options, compactions *compactionScheduler) *pebble.Options {
 	o := &pebble.Options{
 		FormatMajorVersion:          formatVersion,
 		CacheSize:                   opts.CacheBytes,
 		MemTableSize:                uint64(opts.MemTableBytes),
-		MemTableStopWritesThreshold: 4,
+		MemTableStopWritesThreshold: maxMemTables,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 		Logger:                      t.log,
 		EventListener:               t.log.listener(),
 	}
+	o.Experimental.CompactionScheduler = compactions
 	// Only the last level is compressed. It holds nine tenths of the data; what
 	// lies above is soon rewritten, and compressing it each time costs more
 	// processor time than it saves.
@@ -165,7 +172,8 @@ func (t *Table) Close() error {
 		return nil
 	}
 	t.closed = true
-	if err := t.db.Close(); err != nil {
+	// With the recent writes in place there is no log to read at the next start.
+	if err := errors.Join(t.db.Flush(), t.db.Close()); err != nil {
 		return fmt.Errorf("close store: %w", err)
 	}
 	return nil
