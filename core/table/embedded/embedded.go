@@ -126,7 +126,7 @@ func Open(dir string, opts Options) (*Table, error) {
 	var err error
 	compactions := newCompactionScheduler()
 	if t.db, err = pebble.Open(dir, t.engineOptions(opts, compactions)); err != nil {
-		if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) {
+		if errors.Is(err, syscall.EAGAIN) {
 			return nil, fmt.Errorf("open store %s: is it in use by another process? %w", dir, err)
 		}
 		return nil, fmt.Errorf("open store %s: %w", dir, err)

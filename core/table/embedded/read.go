@@ -222,7 +222,7 @@ func (s *scanner) indexRow(it *pebble.Iterator) error {
 	if s.leavesOut(expires, hiddenFrom) {
 		return nil
 	}
-	s.content.expected = s.query.Limit - len(s.items)
+	s.content.items, s.content.expected = len(s.items), s.query.Limit-len(s.items)
 	item := table.Item{HiddenFrom: hiddenFrom}
 	index := table.Key{Partition: s.query.Partition}
 	_, rest, ok := cutText(it.Key()[1:])

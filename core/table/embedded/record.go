@@ -165,13 +165,20 @@ func (d *decoder) bytes() []byte {
 type slab struct {
 	free []byte
 	text strings.Builder
-	// expected is how many more items are likely to come.
-	expected int
+	// items is how many items there are so far, expected how many more may come.
+	items, expected int
 }
 
 // maxSlabBytes bounds one allocation for several items, and so what an
 // over-estimate can waste.
 const maxSlabBytes = 256 << 10
+
+// reserve returns how much to allocate for a part of n bytes and those like it
+// in the items to come: few at first, since an answer is often much shorter
+// than its limit, then as many as there were already.
+func (s *slab) reserve(n int) int {
+	return max(n, min(n*min(max(s.items, 4), s.expected), maxSlabBytes))
+}
 
 // bytes returns a copy of p.
 func (s *slab) bytes(p []byte) []byte {
@@ -179,8 +186,7 @@ func (s *slab) bytes(p []byte) []byte {
 		return nil
 	}
 	if len(p) > len(s.free) {
-		// Items of one answer are of about one size.
-		s.free = make([]byte, max(len(p), min(len(p)*s.expected, maxSlabBytes)))
+		s.free = make([]byte, s.reserve(len(p)))
 	}
 	b := s.free[:len(p):len(p)]
 	s.free = s.free[len(p):]
@@ -192,7 +198,7 @@ func (s *slab) bytes(p []byte) []byte {
 func (s *slab) string(p []byte) string {
 	if s.text.Cap()-s.text.Len() < len(p) {
 		s.text.Reset()
-		s.text.Grow(max(len(p), min(len(p)*s.expected, maxSlabBytes)))
+		s.text.Grow(s.reserve(len(p)))
 	}
 	n := s.text.Len()
 	s.text.Write(p)
@@ -201,6 +207,7 @@ func (s *slab) string(p []byte) string {
 
 // item returns the item with that key and content. keysOnly leaves out the body.
 func (s *slab) item(key table.Key, r *record, keysOnly bool) table.Item {
+	s.items++
 	item := table.Item{Key: key, Version: r.version, Expires: r.expires, HiddenFrom: r.hiddenFrom}
 	if !r.index1.isZero() {
 		item.Index1 = s.key(r.index1)
