@@ -66,15 +66,20 @@ func command(t *testing.T, settings ...string) *exec.Cmd {
 	return c
 }
 
+// client uses the API on behalf of a test.
+type client struct {
+	t       *testing.T
+	address string // http://host:port
+	http    *http.Client
+}
+
 // process is the program running.
 type process struct {
-	t       *testing.T
+	*client
 	command *exec.Cmd
 	printed []string // on standard output, until it was ready
-	address string   // http://host:port
 	exited  chan struct{}
 	stderr  *bytes.Buffer // complete once it has exited
-	client  *http.Client
 }
 
 // start starts the program on a free port, with the workspace "test" unless
@@ -84,8 +89,8 @@ func start(t *testing.T, settings ...string) *process {
 	t.Helper()
 	settings = append([]string{"PORT=0", "WORKSPACES=test:" + testKey}, settings...)
 	p := &process{
-		t: t, command: command(t, settings...), exited: make(chan struct{}), stderr: &bytes.Buffer{},
-		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
+		client:  &client{t: t, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}},
+		command: command(t, settings...), exited: make(chan struct{}), stderr: &bytes.Buffer{},
 	}
 	p.command.Stderr = p.stderr
 	stdout, err := p.command.StdoutPipe()
@@ -125,7 +130,7 @@ func start(t *testing.T, settings ...string) *process {
 func (p *process) kill() {
 	_ = p.command.Process.Kill() // fails when it has ended already
 	<-p.exited
-	p.client.CloseIdleConnections()
+	p.http.CloseIdleConnections()
 }
 
 // terminate asks the process to end.
@@ -167,13 +172,12 @@ type reply struct {
 
 // result is what the answers to uploads and changes hold.
 type result struct {
-	OK            bool            `json:"status_is_ok"`
-	Message       string          `json:"message"`
-	Inserted      int             `json:"inserted"`
-	Changed       int             `json:"changed"`
-	Unchanged     int             `json:"unchanged"`
-	Failed        int             `json:"failed"`
-	FailedResults json.RawMessage `json:"failed_results"`
+	OK        bool   `json:"status_is_ok"`
+	Message   string `json:"message"`
+	Inserted  int    `json:"inserted"`
+	Changed   int    `json:"changed"`
+	Unchanged int    `json:"unchanged"`
+	Failed    int    `json:"failed"`
 }
 
 // readReply reads an answer, which must be JSON whatever its status (P3).
@@ -194,8 +198,8 @@ func readReply(r *http.Response) (reply, error) {
 }
 
 // send sends a request under a key; path is below /api/v2.
-func (p *process) send(ctx context.Context, key, method, path string, body []byte, header ...string) (reply, error) {
-	request, err := http.NewRequestWithContext(ctx, method, p.address+"/api/v2"+path, bytes.NewReader(body))
+func (c *client) send(ctx context.Context, key, method, path string, body []byte, header ...string) (reply, error) {
+	request, err := http.NewRequestWithContext(ctx, method, c.address+"/api/v2"+path, bytes.NewReader(body))
 	if err != nil {
 		return reply{}, err
 	}
@@ -203,32 +207,39 @@ func (p *process) send(ctx context.Context, key, method, path string, body []byt
 	for i := 0; i < len(header); i += 2 {
 		request.Header.Set(header[i], header[i+1])
 	}
-	response, err := p.client.Do(request)
+	response, err := c.http.Do(request)
 	if err != nil {
 		return reply{}, err
 	}
 	return readReply(response)
 }
 
-// do sends a request that must be answered with status 200.
-func (p *process) do(key, method, path, body string) reply {
-	p.t.Helper()
-	a, err := p.send(p.t.Context(), key, method, path, []byte(body))
+// call sends a request that must be answered.
+func (c *client) call(key, method, path, body string) reply {
+	c.t.Helper()
+	a, err := c.send(c.t.Context(), key, method, path, []byte(body))
 	if err != nil {
-		p.t.Fatalf("%s %s: %v", method, path, err)
+		c.t.Fatalf("%s %s: %v", method, path, err)
 	}
+	return a
+}
+
+// do sends a request that must be answered with status 200.
+func (c *client) do(key, method, path, body string) reply {
+	c.t.Helper()
+	a := c.call(key, method, path, body)
 	if a.status != http.StatusOK {
-		p.t.Fatalf("%s %s: status %d: %.300s", method, path, a.status, a.raw)
+		c.t.Fatalf("%s %s: status %d: %.300s", method, path, a.status, a.raw)
 	}
 	return a
 }
 
 // done sends a request that must be carried out.
-func (p *process) done(key, method, path, body string) reply {
-	p.t.Helper()
-	a := p.do(key, method, path, body)
+func (c *client) done(key, method, path, body string) reply {
+	c.t.Helper()
+	a := c.do(key, method, path, body)
 	if !a.OK || a.Failed > 0 {
-		p.t.Fatalf("%s %s: %.300s", method, path, a.raw)
+		c.t.Fatalf("%s %s: %.300s", method, path, a.raw)
 	}
 	return a
 }
@@ -241,9 +252,9 @@ func account(id string) string {
 func records(all ...string) string { return `{"records":[` + strings.Join(all, ",") + `]}` }
 
 // exists reports whether the workspace of a key has the account.
-func (p *process) exists(key, id string) bool {
-	p.t.Helper()
-	return p.do(key, http.MethodGet, "/accounts/"+id, "").OK
+func (c *client) exists(key, id string) bool {
+	c.t.Helper()
+	return c.do(key, http.MethodGet, "/accounts/"+id, "").OK
 }
 
 // arriving is an upload whose body has not arrived as a whole.
@@ -255,20 +266,20 @@ type arriving struct {
 
 // upload sends an upload of accounts but for the end of its body, and returns
 // once the program has begun to read that: it says so, as it is asked to.
-func (p *process) upload(key, body string) *arriving {
-	p.t.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(p.address, "http://"))
+func (c *client) upload(key, body string) *arriving {
+	c.t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(c.address, "http://"))
 	if err != nil {
-		p.t.Fatal(err)
+		c.t.Fatal(err)
 	}
-	p.t.Cleanup(func() { conn.Close() })
+	c.t.Cleanup(func() { conn.Close() })
 	fmt.Fprintf(conn, "POST /api/v2/accounts?api_key=%s HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", key, len(body))
 	answer := make([]byte, 256)
 	n, err := conn.Read(answer)
 	if err != nil || !bytes.HasPrefix(answer[:n], []byte("HTTP/1.1 100 Continue")) {
-		p.t.Fatalf("the program does not ask for the body: %v %q", err, answer[:n])
+		c.t.Fatalf("the program does not ask for the body: %v %q", err, answer[:n])
 	}
-	a := &arriving{t: p.t, conn: conn, rest: body}
+	a := &arriving{t: c.t, conn: conn, rest: body}
 	a.more(len(body) / 2)
 	return a
 }
@@ -492,7 +503,7 @@ func TestListensOnLoopbackOnly(t *testing.T) {
 // program is up.
 func TestHealth(t *testing.T) {
 	p := start(t, "DATA_DIR="+t.TempDir())
-	response, err := p.client.Get(p.address + "/healthz")
+	response, err := p.http.Get(p.address + "/healthz")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -158,6 +158,12 @@ func upload(s *server, r *request, f *resource.Family) answer {
 	if err != nil {
 		return s.uploadError(r, err)
 	}
+	defer func() { // also when the upload panics
+		if err := lock.Release(r.ctx); err != nil {
+			// The lease ends it in any case; the upload itself is what it is.
+			s.Log.Warn("lock not released", "error", err)
+		}
+	}()
 	result, err := s.Engine.Upload(r.ctx, resource.Upload{
 		Workspace: r.caller.Workspace,
 		Family:    f,
@@ -174,10 +180,6 @@ func upload(s *server, r *request, f *resource.Family) answer {
 		Option:               func(name string) bool { return o.family[name] },
 		Guard:                lock.Guard(),
 	})
-	if releaseErr := lock.Release(r.ctx); releaseErr != nil {
-		// The lease ends it in any case; the upload itself is what it is.
-		s.Log.Warn("lock not released", "error", releaseErr)
-	}
 	if err != nil {
 		return s.uploadError(r, err)
 	}

@@ -238,6 +238,11 @@ func (e *Engine) applyBeside(ctx context.Context, w *write, s *slot) (won, moved
 		return true, false, nil
 	}
 	main, moved := e.main(w, s)
+	if moved {
+		if err := e.listsChanged(ctx, w.workspace, w.family); err != nil {
+			return false, false, err
+		}
+	}
 	err = e.withPacked(ctx, w, s, main, func(main table.Op, held []table.Op) error {
 		if len(ops)+len(held)+2 <= table.MaxTransactOps { // the record and the guard take part
 			return e.table.Transact(ctx, slices.Concat(ops, held, []table.Op{main}), w.guard)

@@ -48,6 +48,8 @@ const (
 	// the list as it stands. Beyond, a reader that goes from page to page while
 	// records come in goes on where the page before ended, at the cost of one page.
 	exactPages = 16
+	// listsChangedTimeout bounds the write that makes bookmarks out of date.
+	listsChangedTimeout = 5 * time.Second
 )
 
 // walk is the state of one reading of a list.
@@ -139,12 +141,23 @@ func (e *Engine) generationKey(workspace string, f *Family) table.Key {
 	return table.Key{Partition: partition(workspace, "lists"), Sort: f.Schema.Name}
 }
 
-// listsChanged tells the lists of a family that records have come, gone or
-// moved in them.
-func (e *Engine) listsChanged(ctx context.Context, workspace string, f *Family) error {
-	return e.put(ctx, nil, table.Item{
+// nextGeneration returns the write that tells the lists of a family that
+// records come, go or move in them. It goes with the write of the records, or
+// before it, so that the lists know also when the writer dies; and once more
+// after it, because a store may carry out the parts of a write one by one, and
+// a list be read, and bookmarked, in between.
+func (e *Engine) nextGeneration(workspace string, f *Family) table.Op {
+	return table.Put(table.Item{
 		Key: e.generationKey(workspace, f), Version: e.nextVersion(0), Body: []byte("{}"),
 	}, table.Condition{})
+}
+
+// listsChanged carries out nextGeneration, also when the time of the request
+// is over: its records are written.
+func (e *Engine) listsChanged(ctx context.Context, workspace string, f *Family) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), listsChangedTimeout)
+	defer cancel()
+	return errors.Join(e.table.Write(ctx, []table.Op{e.nextGeneration(workspace, f)}, nil)...)
 }
 
 // markPrefix begins the sort keys of the bookmarks of this list.

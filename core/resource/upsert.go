@@ -427,6 +427,11 @@ func (e *Engine) writeSlots(ctx context.Context, w *write, slots []*slot) (lost 
 			ops, small = append(ops, op), append(small, s)
 			continue
 		}
+		if m {
+			if err := e.listsChanged(ctx, w.workspace, w.family); err != nil {
+				return nil, moved, err
+			}
+		}
 		err := e.withPacked(ctx, w, s, op, func(op table.Op, held []table.Op) error {
 			return e.table.Transact(ctx, append(held, op), w.guard)
 		})
@@ -434,8 +439,14 @@ func (e *Engine) writeSlots(ctx context.Context, w *write, slots []*slot) (lost 
 			return nil, moved, err
 		}
 	}
+	if moved && len(ops) > 0 {
+		ops = append(ops, e.nextGeneration(w.workspace, w.family))
+	}
 	for i, err := range e.table.Write(ctx, ops, w.guard) {
-		if err := settle(small[i], err); err != nil {
+		if i < len(small) {
+			err = settle(small[i], err)
+		}
+		if err != nil {
 			return nil, moved, err
 		}
 	}
