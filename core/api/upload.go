@@ -167,10 +167,12 @@ func upload(s *server, r *request, f *resource.Family) answer {
 	result, err := s.Engine.Upload(r.ctx, resource.Upload{
 		Workspace: r.caller.Workspace,
 		Family:    f,
-		Records: func(yield func(resource.Input) bool) {
+		Records: func(yield func(func() resource.Input) bool) {
 			for record := range schema.Elements(records) {
-				patch, failure := f.Schema.Decode(record, o.rejectUnknownFields)
-				if !yield(resource.Input{Patch: patch, Failure: failure}) {
+				if !yield(func() resource.Input {
+					patch, failure := f.Schema.Decode(record, o.rejectUnknownFields)
+					return resource.Input{Patch: patch, Failure: failure}
+				}) {
 					return
 				}
 			}

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"iter"
 	"math/rand/v2"
+	"runtime"
+	"slices"
+	"sync"
 	"time"
 
 	"tenure/core"
@@ -27,8 +30,9 @@ type Input struct {
 type Upload struct {
 	Workspace string
 	Family    *Family
-	// Records may be ranged over more than once.
-	Records iter.Seq[Input]
+	// Records yields the records undecoded: each function decodes one, and may
+	// run beside others. It may be ranged over more than once.
+	Records iter.Seq[func() Input]
 	// FailOnMissingAccount fails the whole upload, with nothing applied, when
 	// a record names an account that does not exist. Otherwise such records
 	// are left out and reported (contract P7).
@@ -142,29 +146,67 @@ func (e *Engine) Upload(ctx context.Context, u Upload) (*Result, error) {
 	if w.option == nil {
 		w.option = noOption
 	}
-	var chunk []change
-	record := 0
-	for in := range u.Records {
-		if chunk == nil {
-			chunk = make([]change, 0, chunkSize)
-		}
-		chunk = append(chunk, change{record: record, patch: in.Patch, failure: in.Failure})
-		if record++; len(chunk) == chunkSize {
-			if err := e.applyChunk(ctx, w, chunk, result); err != nil {
+	done := 0
+	decode := make([]func() Input, 0, chunkSize)
+	flush := func() error {
+		chunk := make([]change, len(decode))
+		inParallel(len(decode), func(i int) {
+			in := decode[i]()
+			chunk[i] = change{record: done + i, patch: in.Patch, failure: in.Failure}
+		})
+		done += len(decode)
+		decode = decode[:0]
+		return e.applyChunk(ctx, w, chunk, result)
+	}
+	for record := range u.Records {
+		if decode = append(decode, record); len(decode) == chunkSize {
+			if err := flush(); err != nil {
 				return result, err
 			}
-			chunk = chunk[:0]
 		}
 	}
-	return result, e.applyChunk(ctx, w, chunk, result)
+	return result, flush()
+}
+
+// inParallel calls do for 0 to n-1, on all processors where that is worth it.
+// A panic of do is the caller's, as if it had called do itself.
+func inParallel(n int, do func(int)) {
+	const least = 64 // calls that are worth a goroutine
+	workers := min(runtime.GOMAXPROCS(0), n/least)
+	if workers < 2 {
+		for i := range n {
+			do(i)
+		}
+		return
+	}
+	var group sync.WaitGroup
+	panics := make(chan any, workers)
+	for w := range workers {
+		group.Go(func() {
+			defer func() {
+				if p := recover(); p != nil {
+					panics <- p
+				}
+			}()
+			for i := n * w / workers; i < n*(w+1)/workers; i++ {
+				do(i)
+			}
+		})
+	}
+	group.Wait()
+	select {
+	case p := <-panics:
+		panic(p)
+	default:
+	}
 }
 
 // requireAccounts sets result.Fatal when a record names an account that does
 // not exist.
 func (e *Engine) requireAccounts(ctx context.Context, u *Upload, result *Result) error {
 	exists := map[string]bool{}
-	for in := range u.Records {
-		if id := in.Patch[u.Family.Account]; !id.IsNull() {
+	for decode := range u.Records {
+		if id := decode().Patch[u.Family.Account]; !id.IsNull() {
 			exists[id.Text()] = false
 		}
 	}
@@ -182,9 +224,10 @@ func (e *Engine) requireAccounts(ctx context.Context, u *Upload, result *Result)
 		}
 	}
 	record := 0
-	for in := range u.Records {
-		if id := in.Patch[u.Family.Account]; !id.IsNull() && !exists[id.Text()] {
-			result.fail(record, missingAccount, u.Family.ids(in.Patch))
+	for decode := range u.Records {
+		patch := decode().Patch
+		if id := patch[u.Family.Account]; !id.IsNull() && !exists[id.Text()] {
+			result.fail(record, missingAccount, u.Family.ids(patch))
 			result.Fatal = missingAccount
 		}
 		record++
@@ -281,13 +324,12 @@ func (e *Engine) apply(ctx context.Context, w *write, slots []*slot) (err error)
 			s.stored, s.parts = items[i].Item, items[i].parts
 			if w.family.Beside != nil && s.touches(w.family.Beside) {
 				beside = append(beside, s)
-				continue
-			}
-			e.mergeSlot(w, s, nil)
-			if string(s.body) != string(s.stored.Body) {
+			} else {
 				plain = append(plain, s)
 			}
 		}
+		inParallel(len(plain), func(i int) { e.mergeSlot(w, plain[i], nil) })
+		plain = slices.DeleteFunc(plain, func(s *slot) bool { return string(s.body) == string(s.stored.Body) })
 		lost, m, err := e.writeSlots(ctx, w, plain)
 		moved = moved || m
 		if err != nil {
@@ -420,14 +462,16 @@ func (e *Engine) writeSlots(ctx context.Context, w *write, slots []*slot) (lost 
 		}
 		return nil
 	}
-	for _, s := range slots {
-		op, m := e.main(w, s)
-		moved = moved || m
+	mains, moves := make([]table.Op, len(slots)), make([]bool, len(slots))
+	inParallel(len(slots), func(i int) { mains[i], moves[i] = e.main(w, slots[i]) })
+	for i, s := range slots {
+		op := mains[i]
+		moved = moved || moves[i]
 		if len(s.body) <= inlineBytes && s.parts == "" {
 			ops, small = append(ops, op), append(small, s)
 			continue
 		}
-		if m {
+		if moves[i] {
 			if err := e.listsChanged(ctx, w.workspace, w.family); err != nil {
 				return nil, moved, err
 			}

@@ -64,11 +64,13 @@ func (w *world) over(t table.Table) *resource.Engine {
 }
 
 // inputs decodes records as the API does.
-func inputs(f *resource.Family, records ...string) iter.Seq[resource.Input] {
-	return func(yield func(resource.Input) bool) {
+func inputs(f *resource.Family, records ...string) iter.Seq[func() resource.Input] {
+	return func(yield func(func() resource.Input) bool) {
 		for _, record := range records {
-			patch, failure := f.Schema.Decode([]byte(record), false)
-			if !yield(resource.Input{Patch: patch, Failure: failure}) {
+			if !yield(func() resource.Input {
+				patch, failure := f.Schema.Decode([]byte(record), false)
+				return resource.Input{Patch: patch, Failure: failure}
+			}) {
 				return
 			}
 		}
