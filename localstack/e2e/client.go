@@ -236,7 +236,7 @@ func (a *answer) results() []map[string]any {
 func (a *answer) want(pattern string) *answer {
 	a.t.Helper()
 	for _, problem := range matchText(pattern, a.body) {
-		a.t.Errorf("%s: %s\n%.1000s", a.what, problem, a.text())
+		a.t.Errorf("%s: %s\n%.300s", a.what, problem, a.text())
 	}
 	return a
 }

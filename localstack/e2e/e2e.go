@@ -48,6 +48,7 @@ func Run(t *testing.T, target Target) {
 	}{
 		{"protocol", protocolTests},
 		{"uploads", uploadTests},
+		{"fields", fieldTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()
