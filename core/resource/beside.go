@@ -16,7 +16,8 @@ import (
 // Beside declares a list whose entries grow without bound. Each is an item of
 // its own in a partition of the record, so that adding one costs the same
 // whatever the length of the list. They change together with the record, in
-// one transaction with it.
+// one transaction with it. The record's own body holds their number in the place
+// of the list, so that nobody looks for entries where there are none.
 type Beside struct {
 	// Field is the ordinal of the list, whose declaration says Beside too.
 	Field int
@@ -153,9 +154,20 @@ func (es *entries) change(r schema.Record, c *change) (bool, *core.Failure) {
 		}
 		set(sort, merged)
 	}
-	touched := false
+	touched, number := false, r[es.beside.Field].Int()
 	for sort, old := range before {
-		touched = touched || !es.same(old, es.touched[sort].now)
+		now := es.touched[sort].now
+		touched = touched || !es.same(old, now)
+		switch {
+		case old == nil && now != nil:
+			number++
+		case old != nil && now == nil:
+			number--
+		}
+	}
+	r[es.beside.Field] = nil
+	if number > 0 {
+		r[es.beside.Field] = schema.Int(number)
 	}
 	if touched {
 		es.beside.Recompute(r, es.latestFirst())

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -105,28 +107,11 @@ func (e *Engine) List(ctx context.Context, l List) ([]schema.Record, *core.Failu
 			break
 		}
 		last = w.after
-		if order.Index != table.Base {
-			keys := make([]table.Key, len(items))
-			for i := range items {
-				keys[i] = items[i].Key
-			}
-			if items, err = e.table.Get(ctx, keys, false); err != nil {
-				return nil, nil, err
-			}
+		page, err := w.records(ctx, items)
+		if err != nil {
+			return nil, nil, err
 		}
-		for i := range items {
-			hidden := w.visibleAt != 0 && items[i].HiddenFrom != 0 && items[i].HiddenFrom <= w.visibleAt
-			if !items[i].Exists() || hidden {
-				continue // the index lags behind
-			}
-			r, err := e.record(ctx, l.Workspace, l.Family, &items[i])
-			if err != nil {
-				return nil, nil, err
-			}
-			if r != nil {
-				records = append(records, r)
-			}
-		}
+		records = append(records, page...)
 	}
 	if len(records) == MaxPageSize {
 		mark := bookmark{After: last, Generation: generation}
@@ -135,6 +120,40 @@ func (e *Engine) List(ctx context.Context, l List) ([]schema.Record, *core.Failu
 		}
 	}
 	return records, nil, nil
+}
+
+// records returns the records in items of the list, ready to be shown, without
+// those of which the index does not know yet that they are gone or hidden. It
+// works on a part of them per processor.
+func (w *walk) records(ctx context.Context, items []table.Item) ([]schema.Record, error) {
+	e, f := w.engine, w.list.Family
+	parts := runtime.GOMAXPROCS(0)
+	records := make([]schema.Record, len(items))
+	errs := make([]error, parts)
+	inParallel(parts, 1, func(p int) {
+		first, end := len(items)*p/parts, len(items)*(p+1)/parts
+		part := items[first:end]
+		if w.order.Index != table.Base {
+			keys := make([]table.Key, len(part))
+			for i := range part {
+				keys[i] = part[i].Key
+			}
+			if part, errs[p] = e.table.Get(ctx, keys, false); errs[p] != nil {
+				return
+			}
+		}
+		for i := range part {
+			hidden := w.visibleAt != 0 && part[i].HiddenFrom != 0 && part[i].HiddenFrom <= w.visibleAt
+			if !part[i].Exists() || hidden {
+				continue
+			}
+			if records[first+i], errs[p] = e.record(ctx, w.list.Workspace, f, &part[i]); errs[p] != nil {
+				return
+			}
+		}
+	})
+	records = slices.DeleteFunc(records, func(r schema.Record) bool { return r == nil })
+	return records, errors.Join(errs...)
 }
 
 func (e *Engine) generationKey(workspace string, f *Family) table.Key {

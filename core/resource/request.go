@@ -44,7 +44,7 @@ func (e *Engine) Read(ctx context.Context, t Target) ([]schema.Record, error) {
 			continue
 		}
 		r := t.Family.Schema.ParseStored(items[i].Body)
-		if b := t.Family.Beside; b != nil {
+		if b := t.Family.Beside; b != nil && r[b.Field].Given() {
 			if r[b.Field], err = e.readBeside(ctx, t.Workspace, t.Family, items[i].Sort); err != nil {
 				return nil, err
 			}
@@ -278,7 +278,11 @@ func (e *Engine) record(ctx context.Context, workspace string, f *Family, item *
 	} else if err != nil {
 		return nil, err
 	}
-	return e.show(f, f.Schema.ParseStored(item.Body)), nil
+	r := f.Schema.ParseStored(item.Body)
+	if f.Beside != nil {
+		r[f.Beside.Field] = nil // their number, which is nobody else's business
+	}
+	return e.show(f, r), nil
 }
 
 // RequireAccount returns a failure when the account does not exist.

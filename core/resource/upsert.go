@@ -150,7 +150,7 @@ func (e *Engine) Upload(ctx context.Context, u Upload) (*Result, error) {
 	decode := make([]func() Input, 0, chunkSize)
 	flush := func() error {
 		chunk := make([]change, len(decode))
-		inParallel(len(decode), func(i int) {
+		inParallel(len(decode), manyRecords, func(i int) {
 			in := decode[i]()
 			chunk[i] = change{record: done + i, patch: in.Patch, failure: in.Failure}
 		})
@@ -168,10 +168,12 @@ func (e *Engine) Upload(ctx context.Context, u Upload) (*Result, error) {
 	return result, flush()
 }
 
-// inParallel calls do for 0 to n-1, on all processors where that is worth it.
-// A panic of do is the caller's, as if it had called do itself.
-func inParallel(n int, do func(int)) {
-	const least = 64 // calls that are worth a goroutine
+// manyRecords is how many records are worth a goroutine.
+const manyRecords = 64
+
+// inParallel calls do for 0 to n-1, on as many processors as get least calls
+// each. A panic of do is the caller's, as if it had called do itself.
+func inParallel(n, least int, do func(int)) {
 	workers := min(runtime.GOMAXPROCS(0), n/least)
 	if workers < 2 {
 		for i := range n {
@@ -328,7 +330,7 @@ func (e *Engine) apply(ctx context.Context, w *write, slots []*slot) (err error)
 				plain = append(plain, s)
 			}
 		}
-		inParallel(len(plain), func(i int) { e.mergeSlot(w, plain[i], nil) })
+		inParallel(len(plain), manyRecords, func(i int) { e.mergeSlot(w, plain[i], nil) })
 		plain = slices.DeleteFunc(plain, func(s *slot) bool { return string(s.body) == string(s.stored.Body) })
 		lost, m, err := e.writeSlots(ctx, w, plain)
 		moved = moved || m
@@ -463,7 +465,7 @@ func (e *Engine) writeSlots(ctx context.Context, w *write, slots []*slot) (lost 
 		return nil
 	}
 	mains, moves := make([]table.Op, len(slots)), make([]bool, len(slots))
-	inParallel(len(slots), func(i int) { mains[i], moves[i] = e.main(w, slots[i]) })
+	inParallel(len(slots), manyRecords, func(i int) { mains[i], moves[i] = e.main(w, slots[i]) })
 	for i, s := range slots {
 		op := mains[i]
 		moved = moved || moves[i]
