@@ -24,11 +24,12 @@ type failer interface {
 	Fatalf(format string, args ...any)
 }
 
-// clock is a time that moves when the test says so.
-type clock struct{ ms atomic.Int64 }
+// clock is a time that moves when the test says so, and else by a microsecond
+// whenever it is looked at.
+type clock struct{ us atomic.Int64 }
 
-func (c *clock) Now() time.Time          { return time.UnixMilli(c.ms.Load()) }
-func (c *clock) advance(d time.Duration) { c.ms.Add(d.Milliseconds()) }
+func (c *clock) Now() time.Time          { return time.UnixMicro(c.us.Add(1)) }
+func (c *clock) advance(d time.Duration) { c.us.Add(d.Microseconds()) }
 
 const startOfTime = 1_700_000_000_000
 
@@ -43,7 +44,7 @@ type world struct {
 func newWorld(t *testing.T, shards int) *world {
 	t.Helper()
 	c := &clock{}
-	c.ms.Store(startOfTime)
+	c.us.Store(startOfTime * 1000)
 	store, err := embedded.Open(t.TempDir(), embedded.Options{Now: c.Now})
 	if err != nil {
 		t.Fatal(err)
