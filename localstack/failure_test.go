@@ -452,10 +452,12 @@ func TestConcurrentChangesLoseNothing(t *testing.T) {
 func uploadTo(f *resource.Family, all ...string) resource.Upload {
 	return resource.Upload{
 		Workspace: "test", Family: f,
-		Records: func(yield func(resource.Input) bool) {
+		Records: func(yield func(func() resource.Input) bool) {
 			for _, record := range all {
-				patch, failure := f.Schema.Decode([]byte(record), false)
-				if !yield(resource.Input{Patch: patch, Failure: failure}) {
+				if !yield(func() resource.Input {
+					patch, failure := f.Schema.Decode([]byte(record), false)
+					return resource.Input{Patch: patch, Failure: failure}
+				}) {
 					return
 				}
 			}
