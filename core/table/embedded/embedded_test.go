@@ -237,3 +237,43 @@ func TestAnswersDoNotShareMemoryWithTheStore(t *testing.T) {
 		}
 	}
 }
+
+// TestWriteLargerThanTheMemoryOfRecentWrites shows a call that the engine does
+// not put beside its recent writes, but takes over as it is: it lasts like any
+// other, and nobody waits for it for ever.
+func TestWriteLargerThanTheMemoryOfRecentWrites(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	dir := t.TempDir()
+	store, err := embedded.Open(dir, embedded.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ops := make([]table.Op, 2*embedded.DefaultMemTableBytes/(256<<10))
+	keys := make([]table.Key, len(ops))
+	for i := range ops {
+		keys[i] = table.Key{Partition: "p", Sort: fmt.Sprintf("%03d", i)}
+		body := []byte(strings.Repeat(string(rune('a'+i%26)), 256<<10))
+		ops[i] = table.Put(table.Item{Key: keys[i], Version: 1, Body: body}, table.Absent())
+	}
+	if errs := store.Write(ctx, ops, nil); errs != nil {
+		t.Fatal(errors.Join(errs...))
+	}
+	for opened := range 2 {
+		got, err := store.Get(ctx, keys, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range got {
+			if string(got[i].Body) != string(ops[i].Item.Body) {
+				t.Fatalf("opened %d times: item %d has %d bytes", opened, i, len(got[i].Body))
+			}
+		}
+		if err := store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if opened == 0 {
+			store = open(t, dir, embedded.Options{})
+		}
+	}
+}

@@ -143,7 +143,7 @@ func (t *Table) transform(ctx context.Context, fill func(*stage) error) error {
 	if err != nil {
 		return errors.Join(err, batch.Close())
 	}
-	if batch.Empty() {
+	if newest == nil { // batch.Empty is also true of one that the engine has taken over
 		// What was found, and made it unnecessary to write, must last as well.
 		// It need not be newer than the newest commit.
 		return errors.Join(t.awaitDurable(ctx), batch.Close())
