@@ -7,6 +7,7 @@ package api
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -209,8 +210,9 @@ func (s *server) serve(route *route, w http.ResponseWriter, hr *http.Request) {
 	ctx, cancel := context.WithTimeout(hr.Context(), s.Timeout)
 	defer cancel()
 	// What cannot be parsed of the query is as if it were not there: other
-	// parameters than those that an endpoint knows are nobody's error.
-	query, _ := url.ParseQuery(hr.URL.RawQuery)
+	// parameters than those that an endpoint knows are nobody's error. But a
+	// DELETE that lost one of those would delete more than was meant.
+	query, queryErr := url.ParseQuery(hr.URL.RawQuery)
 	r := &request{Request: hr, ctx: ctx, query: query}
 	if !route.public {
 		caller, err := s.authenticate(r)
@@ -219,6 +221,10 @@ func (s *server) serve(route *route, w http.ResponseWriter, hr *http.Request) {
 			return
 		}
 		r.caller = caller
+	}
+	if queryErr != nil && hr.Method == http.MethodDelete {
+		s.answerError(r, malformed("The query cannot be read, and nothing was deleted: percent-encode '%%', ';' and '&' in values")).write(w)
+		return
 	}
 	route.serve(s, r).write(w)
 }
@@ -300,6 +306,9 @@ type answer struct {
 	status int
 	header http.Header
 	body   []byte
+	// more, if set, writes what follows body: what may be much longer than the
+	// request was.
+	more func(io.Writer)
 }
 
 func (a answer) write(w http.ResponseWriter) {
@@ -312,6 +321,9 @@ func (a answer) write(w http.ResponseWriter) {
 	w.WriteHeader(a.status)
 	// A client that has gone away cannot be told about it.
 	_, _ = w.Write(a.body)
+	if a.more != nil {
+		a.more(w)
+	}
 }
 
 // errorAnswer is the answer of a status that concerns no field.

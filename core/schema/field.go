@@ -251,9 +251,13 @@ func (s *Schema) Shown(include []string) []int {
 // All returns the ordinals of all fields: what a single read shows.
 func (s *Schema) All() []int { return s.allFields }
 
-// Compare orders two values of the field at ordinal i; unset comes first.
+// Compare orders two values of the field at ordinal i; unset comes first, and
+// of two booleans the one that reads as false.
 func (s *Schema) Compare(i int, a, b Value) int {
 	switch {
+	case s.Fields[i].Type == Boolean:
+		isTrue := func(v Value) bool { return v.True() || v.IsNull() && s.Fields[i].Default == "true" }
+		return cmp.Compare(btoi(isTrue(a)), btoi(isTrue(b)))
 	case a.IsNull() || b.IsNull():
 		return cmp.Compare(btoi(!a.IsNull()), btoi(!b.IsNull()))
 	case s.Fields[i].Type == Double:

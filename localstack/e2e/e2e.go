@@ -49,6 +49,8 @@ func Run(t *testing.T, target Target) {
 		{"protocol", protocolTests},
 		{"uploads", uploadTests},
 		{"fields", fieldTests},
+		{"accounts", accountTests},
+		{"people", peopleTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()
