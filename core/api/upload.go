@@ -22,6 +22,9 @@ const MaxBodyBytes = 10 << 20
 // client that is busy sending gets to see the answer.
 const drainBytes = 64 << 20
 
+// writeAtOnce is about how much of a long answer is made at a time.
+const writeAtOnce = 32 << 10
+
 // readBody reads a request body whole, decompressed.
 func readBody(r *request) ([]byte, error) {
 	body, err := readLimited(r.Request)
@@ -211,7 +214,14 @@ func uploadAnswer(f *resource.Family, result *resource.Result, dryRun bool) answ
 	}
 	b = appendCounts(b, result.Inserted, result.Changed, result.Unchanged, len(result.Failed))
 	b = append(b, `,"failed_results":[`...)
-	for i, failed := range result.Failed {
+	return answer{status: http.StatusOK, body: b, more: func(w io.Writer) { writeFailed(w, f, result.Failed) }}
+}
+
+// writeFailed writes the entries of failed_results and the end of the answer,
+// little by little.
+func writeFailed(w io.Writer, f *resource.Family, all []resource.Failed) {
+	var b []byte
+	for i, failed := range all {
 		if i > 0 {
 			b = append(b, ',')
 		}
@@ -227,8 +237,14 @@ func uploadAnswer(f *resource.Family, result *resource.Result, dryRun bool) answ
 			}
 		}
 		b = append(b, '}')
+		if len(b) >= writeAtOnce {
+			if _, err := w.Write(b); err != nil {
+				return // a client that has gone away cannot be told about it
+			}
+			b = b[:0]
+		}
 	}
-	return answer{status: http.StatusOK, body: append(b, "]}"...)}
+	_, _ = w.Write(append(b, "]}"...))
 }
 
 func appendCounts(b []byte, inserted, changed, unchanged, failed int) []byte {

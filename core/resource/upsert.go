@@ -50,7 +50,8 @@ type Failed struct {
 	// Record is the record's position, from 0.
 	Record int
 	*core.Failure
-	// IDs holds the ids the record carried, at the ordinals of their fields.
+	// IDs holds the ids the record carried, at the ordinals of their fields, up
+	// to the last of them: an upload may fail with many records.
 	IDs schema.Record
 }
 
@@ -70,10 +71,13 @@ type Result struct {
 func (r *Result) Applied() int { return r.Inserted + r.Changed + r.Unchanged }
 
 func (r *Result) fail(record int, f *core.Failure, ids schema.Record) {
-	r.Failed = append(r.Failed, Failed{Record: record, Failure: f, IDs: ids})
 	if f == missingAccount {
 		r.MissingAccounts++
 	}
+	if n := len(r.Failed); n > 0 && *r.Failed[n-1].Failure == *f {
+		f = r.Failed[n-1].Failure // many records fail alike
+	}
+	r.Failed = append(r.Failed, Failed{Record: record, Failure: f, IDs: ids})
 }
 
 // missingAccount is the failure of a record whose account does not exist.
@@ -239,9 +243,14 @@ func (e *Engine) requireAccounts(ctx context.Context, u *Upload, result *Result)
 
 // ids returns a record of only the ids that r carries.
 func (f *Family) ids(r schema.Record) schema.Record {
-	ids := f.Schema.NewRecord()
-	for i := range r {
-		if f.Schema.Fields[i].Type == schema.ID && !r[i].IsNull() {
+	carried := func(i int) bool { return f.Schema.Fields[i].Type == schema.ID && !r[i].IsNull() }
+	n := len(r)
+	for n > 0 && !carried(n-1) {
+		n--
+	}
+	ids := make(schema.Record, n)
+	for i := range ids {
+		if carried(i) {
 			ids[i] = r[i]
 		}
 	}
