@@ -104,16 +104,14 @@ func TestPagesAreThoseOfTheListAsItStands(t *testing.T) {
 			})
 			rapid.Check(t, func(t *rapid.T) {
 				store(t, w, model, rapid.SliceOfNDistinct(account, 0, 30, func(a listed) string { return a.id }).Draw(t, "accounts")...)
-				for range 2 {
-					l := resource.List{
-						OrderBy:    rapid.SampledFrom([]string{"account_id", "name", "join_date"}).Draw(t, "order"),
-						Descending: rapid.Bool().Draw(t, "descending"),
-						Inactive:   rapid.Bool().Draw(t, "inactive"),
-						Page:       rapid.IntRange(0, 4).Draw(t, "page"),
-					}
-					if got, want := listIDs(t, w.Engine, l), page(model, l); !slices.Equal(got, want) {
-						t.Fatalf("%+v: %d records, want %d; first %q, want %q", l, len(got), len(want), got[:min(3, len(got))], want[:min(3, len(want))])
-					}
+				l := resource.List{
+					OrderBy:    rapid.SampledFrom([]string{"account_id", "name", "join_date"}).Draw(t, "order"),
+					Descending: rapid.Bool().Draw(t, "descending"),
+					Inactive:   rapid.Bool().Draw(t, "inactive"),
+					Page:       rapid.IntRange(0, 3).Draw(t, "page"),
+				}
+				if got, want := listIDs(t, w.Engine, l), page(model, l); !slices.Equal(got, want) {
+					t.Fatalf("%+v: %d records, want %d; first %q, want %q", l, len(got), len(want), got[:min(3, len(got))], want[:min(3, len(want))])
 				}
 			})
 		})
