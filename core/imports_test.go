@@ -48,6 +48,7 @@ var (
 	families = in("core/accounts", "core/people")
 	domain   = in("core", "core/schema", "core/nps", "core/accounts", "core/people", "core/catalog",
 		"core/resource", "core/access", "core/table")
+	forTests = in("core/table/tabletest", "core/table/dynamo/dynamolocal", "localstack/e2e")
 	adapters = under("core/table/dynamo", "core/table/embedded")
 )
 
@@ -90,8 +91,10 @@ var rules = []struct {
 		"HTTP is spoken in core/api; the DynamoDB adapter may tune its client"},
 	{under("core"), under("functions", "localstack"), false,
 		"core is what the programs are built of, not the other way round"},
-	{not(in("core/table/tabletest", "core/table/dynamo/dynamolocal")), under("testing", "pgregory.net/rapid"), false,
-		"what is for tests stays in tests, and in the two packages that only tests import"},
+	{not(forTests), under("testing", "pgregory.net/rapid"), false,
+		"what is for tests stays in tests, and in the packages that only tests import"},
+	{not(forTests), forTests, false,
+		"what is for tests is imported by tests"},
 }
 
 func TestDependenciesPointTheRightWay(t *testing.T) {
