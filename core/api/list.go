@@ -37,7 +37,7 @@ func parseList(r *request, allowed ...string) (listQuery, *core.Failure) {
 	}
 	if text := r.query.Get("page"); text != "" {
 		page, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || page < 0 || page > math.MaxInt32 {
+		if err != nil || page < 0 || page >= math.MaxInt64/resource.MaxPageSize {
 			return q, &core.Failure{Code: core.OutOfRange, Field: "page", Message: "'page' must be a whole number from 0"}
 		}
 		q.page = int(page)

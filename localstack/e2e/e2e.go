@@ -51,6 +51,9 @@ func Run(t *testing.T, target Target) {
 		{"fields", fieldTests},
 		{"accounts", accountTests},
 		{"people", peopleTests},
+		{"lists", listTests},
+		{"workspaces", isolationTests},
+		{"description", descriptionTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()
