@@ -46,8 +46,9 @@ func (s *slot) touches(b *Beside) bool {
 
 // entry is one entry beside a record: as stored, and as it is to be.
 type entry struct {
-	stored table.Item
-	now    schema.Record // nil when there is none
+	version int64 // as stored; 0 when there is none
+	body    []byte
+	now     schema.Record // nil when there is none
 }
 
 // entries are the entries beside one record as the changes of a request leave
@@ -87,7 +88,7 @@ func (e *Engine) loadEntries(ctx context.Context, w *write, s *slot) (*entries, 
 			}
 		}
 	}
-	var keys []table.Key
+	keys := make([]table.Key, 0, len(es.touched))
 	for sort, known := range es.touched {
 		if known == nil {
 			keys = append(keys, table.Key{Partition: es.partition, Sort: sort})
@@ -101,7 +102,7 @@ func (e *Engine) loadEntries(ctx context.Context, w *write, s *slot) (*entries, 
 }
 
 func (es *entries) loaded(item table.Item) *entry {
-	en := &entry{stored: item}
+	en := &entry{version: item.Version, body: item.Body}
 	if item.Exists() {
 		en.now = es.schema.ParseStored(item.Body)
 	}
@@ -213,20 +214,20 @@ func (es *entries) latestFirst() iter.Seq[schema.Record] {
 
 // ops returns the writes that bring the table to what the entries are to be.
 func (es *entries) ops() []table.Op {
-	var ops []table.Op
+	ops := make([]table.Op, 0, len(es.touched)+1) // the record's own comes to them
 	for sort, en := range es.touched {
 		key := table.Key{Partition: es.partition, Sort: sort}
 		cond := table.Absent()
-		if en.stored.Exists() {
-			cond = table.VersionIs(en.stored.Version)
+		if en.version != 0 {
+			cond = table.VersionIs(en.version)
 		}
 		switch {
-		case en.now == nil && en.stored.Exists():
+		case en.now == nil && en.version != 0:
 			ops = append(ops, table.Delete(key, cond))
 		case en.now != nil:
 			body := es.schema.AppendStored(nil, en.now)
-			if string(body) != string(en.stored.Body) {
-				version := es.engine.nextVersion(en.stored.Version)
+			if string(body) != string(en.body) {
+				version := es.engine.nextVersion(en.version)
 				ops = append(ops, table.Put(table.Item{Key: key, Version: version, Body: body}, cond))
 			}
 		}
