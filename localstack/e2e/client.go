@@ -68,7 +68,7 @@ func (c *client) send(r request) *answer {
 		a.inflate()
 	}
 	a.decode()
-	if strings.Contains(fmt.Sprint(a.body, a.header), c.key) {
+	if bytes.Contains(a.raw, []byte(c.key)) || strings.Contains(fmt.Sprint(a.header), c.key) {
 		c.Errorf("%s: the answer repeats the API key", a.what)
 	}
 	d, err := c.target.describe()

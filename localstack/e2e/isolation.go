@@ -60,11 +60,11 @@ func testIsolation(c *client) {
 				default:
 					other.get(path).want(`{"status_is_ok": false, "code": "not_found", "results": []}`)
 				}
-				if after := c.dump(); after != before {
-					c.Errorf("another workspace changed something: before\n%s\nafter\n%s", before, after)
-				}
 			})
 		}
+	}
+	if after := c.dump(); after != before {
+		c.Errorf("another workspace changed something: before\n%s\nafter\n%s", before, after)
 	}
 }
 

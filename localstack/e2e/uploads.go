@@ -1,9 +1,12 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -18,7 +21,8 @@ var uploadTests = []test{
 	{"ids from numbers", testIDsFromNumbers},
 	{"dry run", testDryRun},
 	{"dry run of a modification", testDryRunOfModification},
-	{"records too large", testRecordsTooLarge},
+	{"large records", testLargeRecords},
+	{"largest record", testLargestRecord},
 	{"races", testRaces},
 	{"many records", testManyRecords},
 }
@@ -347,11 +351,6 @@ func testDryRun(c *client) {
 		}
 		return list
 	}
-	huge := strings.Repeat("x", 250)
-	var dimensions []any
-	for i := range 3000 {
-		dimensions = append(dimensions, object{"key": fmt.Sprintf("%d%s", i, huge), "value": huge})
-	}
 	for _, x := range []struct {
 		name, path string
 		options    object
@@ -373,10 +372,10 @@ func testDryRun(c *client) {
 		{"only failures", "/accounts", nil, []any{object{"account_id": "x"}}, `{"status_is_ok": false, "failed": 1}`},
 		{"unknown fields", "/accounts", object{"reject_unknown_fields": true}, []any{account("strict", object{"x": 1})}, `{"status_is_ok": false, "failed": 1}`},
 		{"deactivation and stages", "/accounts", nil, []any{object{"account_id": "old", "is_churned": true, "stage": "left"}}, `{"changed": 1}`},
-		{"a record too large", "/accounts", nil, []any{object{"account_id": "old", "tier": "t", "custom_label_dimensions": dimensions}, account("beside")}, `{"status_is_ok": true}`},
 		{"users", "/account_users", nil, []any{person("old", "u"), person("old", "v"), person("nobody", "w"), person("old", "v", object{"phone": "1"}), person("same", "u")},
 			`{"inserted": 2, "changed": 1, "unchanged": 1, "failed": 1}`},
 		{"contacts, missing accounts not ignored", "/account_contacts", object{"ignore_missing_accounts": false}, []any{person("old", "v"), person("nobody", "w")}, `{"status_is_ok": false, "inserted": 0}`},
+		{"a large record", "/accounts", nil, []any{object{"account_id": "old", "tier": "t", "custom_label_dimensions": labels(0, 1200)}, account("beside")}, `{"inserted": 1, "changed": 1}`},
 		{"nothing", "/account_contacts", nil, nil, `{"status_is_ok": true, "inserted": 0}`},
 	} {
 		c.sub(x.name, func(c *client) { c.dryThenReal(x.path, x.options, x.records...).want(x.want) })
@@ -400,16 +399,39 @@ func testDryRunOfModification(c *client) {
 	}
 }
 
-// testRecordsTooLarge shows that a record larger than can be stored is applied
-// whole or not at all, and harms no other (P16).
-func testRecordsTooLarge(c *client) {
-	c.upload("/accounts", account("big", object{"phone": "before", "nps_history": []any{object{"nps_score": 1, "date": 1}}}), account("other"))
-	before := c.dump()
-	var dimensions []any
-	long := strings.Repeat("x", 245)
-	for i := range 4000 {
-		dimensions = append(dimensions, object{"key": fmt.Sprintf("%08d%s", i, long), "value": long})
+// labels returns n custom label dimensions, numbered from first on, of texts
+// that no compression makes small.
+func labels(first, n int) []any {
+	r := rand.New(rand.NewPCG(11, uint64(first)))
+	text := func() string {
+		var b strings.Builder
+		for b.Len() < 240 {
+			b.WriteString(strconv.FormatUint(r.Uint64(), 36))
+		}
+		return b.String()[:240]
 	}
+	var list []any
+	for i := range n {
+		list = append(list, object{"key": fmt.Sprintf("%06d%s", first+i, text()), "value": text()})
+	}
+	return list
+}
+
+// shown returns labels as a single account shows them.
+func shown(list []any) object {
+	all := object{"<only>": true}
+	for _, entry := range list {
+		entry := entry.(object)
+		all[entry["key"].(string)] = entry["value"]
+	}
+	return all
+}
+
+// testLargeRecords shows that records of some megabytes apply, change and
+// shrink as any other does (P16).
+func testLargeRecords(c *client) {
+	const n = 1100 // half a megabyte; DynamoDB takes 400 KB in one item
+	many := labels(0, n)
 	scores := func(n int) []any {
 		var list []any
 		for i := range n {
@@ -417,47 +439,66 @@ func testRecordsTooLarge(c *client) {
 		}
 		return list
 	}
-	for _, x := range []struct {
-		name   string
-		scores []any
-	}{{"alone", nil}, {"with a score", scores(1)}, {"with many scores", scores(150)}} {
-		c.sub(x.name, func(c *client) {
-			big := object{"account_id": "big", "phone": "after", "custom_label_dimensions": dimensions}
-			if x.scores != nil {
-				big["nps_history"] = x.scores
-			}
-			id := "beside " + x.name
-			a := c.post("/accounts", body(nil, account(id), big, object{"account_id": "other", "phone": x.name}))
-			a.want(`{"status_is_ok": true, "inserted": 1}`)
-			c.get("/accounts/" + segment(id)).want(`{"status_is_ok": true}`)
-			c.get("/accounts/other").want(fmt.Sprintf(`{"results": [{"phone": %q}]}`, x.name))
-			stored := c.one("/accounts/big")
-			if failed, _ := a.member("failed_results").([]any); len(failed) > 0 {
-				a.want(`{"changed": 1, "failed": 1, "failed_results": [{"record": 1, "code": "too_large", "account_id": "big"}]}`)
-				if text := toJSON(stored); !strings.Contains(before, text) {
-					c.Errorf("a record that was refused is not as before:\n%s", text)
-				}
-				return
-			}
-			if got, _ := stored["custom_label_dimensions"].(object); len(got) != len(dimensions) || stored["phone"] != "after" {
-				c.Errorf("the record applied with %d of %d dimensions, phone %v", len(got), len(dimensions), stored["phone"])
-			}
-		})
+	c.upload("/accounts", account("big"), account("other"))
+	is := func(more object) string {
+		return results(toJSON(with(object{"custom_label_dimensions": shown(many)}, more)))
 	}
-	c.sub("PUT", func(c *client) {
-		before := c.dump()
-		a := c.put("/accounts/other", toJSON(object{"data": object{"phone": "put", "custom_label_dimensions": dimensions}}))
-		if a.member("status_is_ok") == true {
-			if got, _ := c.one("/accounts/other")["custom_label_dimensions"].(object); len(got) != len(dimensions) {
-				c.Errorf("the record applied with %d of %d dimensions", len(got), len(dimensions))
-			}
-			return
+	c.play(
+		step{"beside others", "POST /accounts", body(nil, account("first"), object{"account_id": "big", "phone": "1", "custom_label_dimensions": many}, object{"account_id": "other", "phone": "1"}),
+			`{"inserted": 1, "changed": 2, "failed": 0}`},
+		step{"whole", "GET /accounts/big", "", is(object{"phone": "1", "nps_history": []any{}})},
+		step{"the same again", "POST /accounts", body(nil, object{"account_id": "big", "custom_label_dimensions": many}), `{"unchanged": 1}`},
+		step{"a small change", "PUT /accounts/big", `{"data": {"phone": "2"}}`, ""},
+		step{"with a score", "POST /accounts", body(nil, object{"account_id": "big", "tier": "t", "nps_history": scores(1)}), `{"changed": 1}`},
+		step{"with many scores", "POST /accounts", body(nil, object{"account_id": "big", "tier": "u", "nps_history": scores(150)}), `{"changed": 1}`},
+		step{"still whole", "GET /accounts/big", "", is(object{"phone": "2", "tier": "u", "nps_history": scores(150)})},
+		step{"in lists", "GET /accounts?direction=asc&include=custom_label_dimensions", "",
+			results(toJSON(object{"account_id": "big", "custom_label_dimensions": shown(many)}) + `, {"account_id": "first"}, {"account_id": "other", "phone": "1"}`)},
+		step{"ordered by name", "GET /accounts?direction=asc&order_by=name", "", results(`{"account_id": "big"}, {"account_id": "first"}, {"account_id": "other"}`)},
+		step{"a bad value refuses all of it", "PUT /accounts/big", toJSON(object{"data": object{"custom_label_dimensions": append(labels(n, 10), object{"key": ""})}}), `{"status_is_ok": false}`},
+		step{"scores deleted", "DELETE /accounts/big/nps_history", "", ""},
+		step{"one deleted", "DELETE /accounts/big/dimension_labels/" + many[0].(object)["key"].(string), "", ""},
+	)
+	many = many[1:]
+	c.get("/accounts/big").want(is(object{"phone": "2", "nps_history": []any{}, "current_nps_score": nil}))
+	c.play(
+		step{"all deleted", "DELETE /accounts/big/dimension_labels", "", ""},
+		step{"small again", "GET /accounts/big", "", results(`{"phone": "2", "custom_label_dimensions": {"<only>": true}}`)},
+		step{"a user", "POST /account_users", body(nil, person("big", "u", object{"custom_label_dimensions": many})), `{"inserted": 1}`},
+		step{"a user changed", "PUT /account_users/u", `{"data": {"phone": "1"}}`, ""},
+		step{"deactivated", "DELETE /account_users/u", "", ""},
+	)
+	for _, path := range []string{"/account_users/u", "/account_users/u/big", "/account_users?include_inactive=1", "/accounts/big/users?include_inactive=1"} {
+		c.get(path).want(results(toJSON(object{"phone": "1", "is_active": false, "custom_label_dimensions": many})))
+	}
+}
+
+// testLargestRecord shows that a record of more megabytes than can be stored is
+// refused as a whole, with a code of its own, and is as it was before (P16).
+func testLargestRecord(c *client) {
+	wide := strings.Repeat(wideRune, 249)
+	upload := func(first, n int, dryRun bool) *answer {
+		var list []any
+		for i := range n {
+			list = append(list, object{"key": fmt.Sprintf("%06d%s", first+i, wide), "value": wide})
 		}
-		a.want(`{"code": "too_large"}`)
-		if after := c.dump(); after != before {
-			c.Errorf("a record that was refused is not as before")
-		}
-	})
+		return c.send(request{method: http.MethodPost, path: "/accounts", header: asGzip, body: gzipped([]byte(body(object{"dry_run": dryRun},
+			account(fmt.Sprint(first)), object{"account_id": "big", "phone": fmt.Sprint(first), "custom_label_dimensions": list})))})
+	}
+	c.upload("/accounts", account("big"))
+	const n = 4900 // of 2 KB each
+	for i := range 2 {
+		upload(i*n, n, false).want(`{"status_is_ok": true, "inserted": 1, "changed": 1}`)
+	}
+	for _, dryRun := range []bool{true, false} {
+		upload(2*n, n, dryRun).want(`{"status_is_ok": true, "inserted": 1, "changed": 0, "failed": 1, "failed_results": [{"record": 1, "code": "too_large", "account_id": "big"}]}`)
+	}
+	// Twenty megabytes are counted rather than parsed.
+	stored := c.exchange(request{method: http.MethodGet, path: "/accounts/big"}).raw
+	if texts := bytes.Count(stored, []byte(wide)); texts != 2*2*n || !bytes.Contains(stored, []byte(`"phone":"4900"`)) {
+		c.Errorf("%d dimensions, want %d, and phone 4900: %.1000s", texts/2, 2*n, stored)
+	}
+	c.get("/accounts?direction=asc").want(`{"results": [{"account_id": "0"}, {"account_id": "4900"}, {"account_id": "9800"}, {"account_id": "big"}]}`)
 }
 
 // testRaces shows that changes of one record at the same time are all there in
