@@ -10,6 +10,10 @@ DYNAMODB    := $(TOOLS)/dynamodb-local
 
 STATICCHECK_VERSION := v0.8.2
 
+# How everything but the race detector is compiled: without a C compiler, and
+# the same way each time, so that no dependency is compiled more often than needed.
+PLAIN := CGO_ENABLED=0
+
 # Where CI is "true" a tool that is missing is a failure. On anybody else's
 # machine it is said in a line what is left out, and why.
 left_out = { echo "left out: $(1)"; [ "$(CI)" != "true" ]; }
@@ -24,14 +28,14 @@ run: build ## start the product on the embedded store; it says where, and with w
 
 build: ## build the program that make run starts
 	@command -v go >/dev/null || { echo "Go is not installed: see https://go.dev/dl"; exit 1; }
-	@CGO_ENABLED=0 go build -trimpath -o $(BUILD)/tenure ./localstack
+	@$(PLAIN) go build -o $(BUILD)/tenure ./localstack
 
 test: tools ## install what the tests need, and pass all of them
 	@unformatted=$$(gofmt -l core functions infra localstack 2>/dev/null); \
 	  [ -z "$$unformatted" ] || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
-	go vet ./...
+	$(PLAIN) go vet ./...
 	@if [ -x $(STATICCHECK) ]; then \
-	  echo "staticcheck ./..."; $(STATICCHECK) ./...; \
+	  echo "staticcheck ./..."; $(PLAIN) $(STATICCHECK) ./...; \
 	else \
 	  $(call left_out,staticcheck: it could not be installed); \
 	fi
@@ -42,7 +46,7 @@ test: tools ## install what the tests need, and pass all of them
 	fi
 
 bench: build ## measure the main job on the embedded store, then on DynamoDB Local
-	@CGO_ENABLED=0 go build -o $(BUILD)/bench ./localstack/bench
+	@$(PLAIN) go build -o $(BUILD)/bench ./localstack/bench
 	@$(BUILD)/bench -server $(BUILD)/tenure $(BENCH)
 	@$(MAKE) --no-print-directory $(DYNAMODB)/.installed
 	@go test ./localstack/bench -run '^$$' -bench DynamoDB -benchtime 1x -timeout 30m

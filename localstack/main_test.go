@@ -41,7 +41,9 @@ var program = sync.OnceValues(func() (file string, err error) {
 		return "", err
 	}
 	file = filepath.Join(programDir, "tenure")
-	if said, err := exec.Command("go", "build", "-race=false", "-o", file, ".").CombinedOutput(); err != nil {
+	build := exec.Command("go", "build", "-race=false", "-o", file, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as make run does, which may have compiled most of it
+	if said, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the program: %w\n%s", err, said)
 	}
 	return file, nil
