@@ -255,6 +255,7 @@ func TestClientGoesAway(t *testing.T) {
 // writes records dies after any of its writes: a page that was bookmarked
 // before begins where the page before it now ends.
 func TestListsOfAWriterThatDied(t *testing.T) {
+	t.Parallel()
 	const page = resource.MaxPageSize
 	scores := func(n int) string {
 		var all []string
@@ -342,6 +343,7 @@ func labels(n int) []string {
 // TestConcurrentChangesLoseNothing shows that changes of one account that
 // arrive at the same time, by whatever means, all take effect.
 func TestConcurrentChangesLoseNothing(t *testing.T) {
+	t.Parallel()
 	const each, posts, rounds = 30, 8, 4 // POSTs wait for each other
 	p := start(t, "DATA_DIR="+t.TempDir(), "POST_LOCK_WAIT=1m")
 	type stored struct {

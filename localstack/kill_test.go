@@ -299,6 +299,7 @@ func (k *killed) get(path string, results any) {
 // as the upload that was under way has left it, never as a mixture of the two,
 // the same wherever it is read; and the program must take uploads at once.
 func TestKilledInTheMiddleOfUploads(t *testing.T) {
+	t.Parallel()
 	const kills = 50
 	k := &killed{accounts: map[string]killedAccount{}, users: map[userKey]int{}, checked: map[string]checkedAccount{}}
 	dir := t.TempDir()

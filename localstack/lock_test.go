@@ -203,6 +203,7 @@ var keyID = strings.Repeat("0123456789abcdef", 4)
 // TestDeadHolderBlocksForItsLease shows that the lock of a holder that never
 // gives it back is free when its lease is over, and not before.
 func TestDeadHolderBlocksForItsLease(t *testing.T) {
+	t.Parallel()
 	onEveryStore(t, func(t *testing.T, store table.Table, clock *fakeClock) {
 		keys := access.New(store, clock.now)
 		dead, err := keys.Lock(t.Context(), keyID, lease, 0)
@@ -231,6 +232,7 @@ func TestDeadHolderBlocksForItsLease(t *testing.T) {
 // any more once its lease is over, in any of the ways that records are written,
 // whether somebody else has the lock by then or nobody.
 func TestHolderThatOutlivesItsLease(t *testing.T) {
+	t.Parallel()
 	entries := func(n int) string {
 		var all []string
 		for i := range n {
@@ -323,6 +325,7 @@ func TestHolderThatOutlivesItsLease(t *testing.T) {
 // stops where its lease is over: what it wrote before stays, and what the next
 // holder writes is not written over.
 func TestLeaseEndsInTheMiddleOfAnUpload(t *testing.T) {
+	t.Parallel()
 	const part, parts = 1000, 3
 	id := func(n int) string { return fmt.Sprintf("a%04d", n) }
 	contested := id(part*parts - 1)

@@ -62,6 +62,7 @@ func repeated(before string, part func(n int) string, after string) string {
 // could cost more than its length. None may cost the process more than 128 MB,
 // or the client more than 20 seconds.
 func TestLargestBodies(t *testing.T) {
+	t.Parallel()
 	const mostMemory, mostTime = 128 << 20, 20 * time.Second
 	one := func(field string) string { return `{"records":[{"account_id":"a","name":"A","join_date":1,` + field }
 	applied := func(n int) func(*testing.T, reply) {
