@@ -405,3 +405,16 @@ func TestOtherMethodsAreAnsweredWithTheOnesThatWork(t *testing.T) {
 		t.Errorf("status %d, Allow %q", w.Code, w.Header().Get("Allow"))
 	}
 }
+
+func TestAnUploadOfTooManyRecordsIsRefusedWhole(t *testing.T) {
+	h := newHandler(t)
+	body := []byte(`{"records":[{"account_id":"first","name":"A","join_date":1}` + strings.Repeat(",1", 600_000) + `]}`)
+	answer := promised(t, "600,001 records", send(h, http.MethodPost, &url.URL{Path: "/api/v2/accounts"}, body))
+	if answer["status_is_ok"] != false || answer["field"] != "records" || answer["code"] != "out_of_range" {
+		t.Errorf("the answer is %v", answer)
+	}
+	answer = promised(t, "the first record", send(h, http.MethodGet, &url.URL{Path: "/api/v2/accounts/first"}, nil))
+	if answer["status_is_ok"] != false {
+		t.Error("the first record was applied")
+	}
+}

@@ -18,6 +18,11 @@ import (
 // MaxBodyBytes is the largest request body, decompressed (contract P4).
 const MaxBodyBytes = 10 << 20
 
+// maxRecords is the largest number of records in one upload. More than that do
+// not fit MaxBodyBytes, unless they are too short to be records: each of those
+// would still get an entry of the answer.
+const maxRecords = 600_000
+
 // drainBytes is how much of a body that was refused is still read, so that a
 // client that is busy sending gets to see the answer.
 const drainBytes = 64 << 20
@@ -145,9 +150,16 @@ func upload(s *server, r *request, f *resource.Family) answer {
 	if failure != nil {
 		return s.uploadError(r, failure)
 	}
-	records := parts[0]
-	switch schema.Kind(records) {
+	var records [][]byte
+	switch schema.Kind(parts[0]) {
 	case '[':
+		for record := range schema.Elements(parts[0]) {
+			if len(records) == maxRecords {
+				return s.uploadError(r, &core.Failure{Code: core.OutOfRange, Field: "records",
+					Message: fmt.Sprintf("'records' must not have more than %d entries", maxRecords)})
+			}
+			records = append(records, record)
+		}
 	case 0, 'n':
 		return s.uploadError(r, &core.Failure{Code: core.MissingField, Field: "records", Message: "Missing required field: 'records'"})
 	default:
@@ -171,7 +183,7 @@ func upload(s *server, r *request, f *resource.Family) answer {
 		Workspace: r.caller.Workspace,
 		Family:    f,
 		Records: func(yield func(func() resource.Input) bool) {
-			for record := range schema.Elements(records) {
+			for _, record := range records {
 				if !yield(func() resource.Input {
 					patch, failure := f.Schema.Decode(record, o.rejectUnknownFields)
 					return resource.Input{Patch: patch, Failure: failure}
