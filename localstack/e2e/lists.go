@@ -192,7 +192,7 @@ func testPagesOfAccounts(c *client) {
 	c.sub("last page first", func(c *client) {
 		fresh := "/accounts?order_by=id&direction=asc&include_inactive=1&x=y"
 		want := c.sorted("account_id", false, true, things)
-		for _, page := range []int{2, 9, 1, 3, 0, 2} {
+		for _, page := range []int{2, 3, 1, 2} {
 			c.pageIs(fresh, page, want, accountOf)
 		}
 	})
@@ -277,7 +277,7 @@ func testExactPages(c *client) {
 // testPagesInMotion shows that each page is that of the list as it stands when
 // it is read, whatever was read before.
 func testPagesInMotion(c *client) {
-	things := c.manyAccounts(2100)
+	things := c.manyAccounts(1300)
 	at := func(id string) *thing {
 		for i := range things {
 			if things[i].id == id {

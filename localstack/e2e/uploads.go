@@ -537,14 +537,14 @@ func testRaces(c *client) {
 	}}}))
 }
 
-// testManyRecords shows that failures keep their positions in a batch of
-// thousands.
+// testManyRecords shows that failures keep their positions in a batch of more
+// than a thousand.
 func testManyRecords(c *client) {
-	const n = 2100
+	const n = 1300
 	var records, failures []any
 	for i := range n {
 		r := account(fmt.Sprint(i))
-		if i%700 == 699 {
+		if i%400 == 399 {
 			r["employees"] = "x"
 			failures = append(failures, object{"record": i, "field": "employees", "account_id": fmt.Sprint(i)})
 		}
