@@ -320,6 +320,12 @@ func testFieldsDescribed(c *client) {
 					line += " insert"
 				}
 				described = append(described, line)
+				// Ids and labels, and no other text, may be given as numbers (P14).
+				text, _ := dig(p, "description").(string)
+				takes := strings.HasSuffix(name, "_id") || prefix+name == "custom_label_dimensions.value"
+				if got := strings.Contains(text, "as its literal text"); got != takes {
+					c.Errorf("%s %s%s is described as %q, want it to take numbers: %t", family, prefix, name, text, takes)
+				}
 				if items := dig(p, "items"); items != nil {
 					walk(items, prefix+name+".")
 				}

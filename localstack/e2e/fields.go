@@ -94,8 +94,8 @@ type valueCase struct {
 // wideRune takes four bytes in UTF-8, and two units in UTF-16.
 const wideRune = "😀"
 
-// valuesOf returns the values to try for a field that is new. missing says what
-// becomes of null.
+// valuesOf returns the values to try for a field of a new record or entry; see
+// nothings for null and the like.
 func valuesOf(f *schema.Field) []valueCase {
 	var cases []valueCase
 	accept := func(name, give, show string) {
@@ -368,7 +368,6 @@ func testFieldsInserted(c *client, f *resource.Family) {
 		}
 	}
 	for _, dryRun := range []bool{true, false} {
-		// Nothing but the read-only ones is unknown to the family, nor refused for it.
 		a := c.post(path, fmt.Sprintf(`{"options": {"dry_run": %t}, "records": [%s]}`, dryRun, strings.Join(records, ",")))
 		a.want(fmt.Sprintf(`{"status_is_ok": true, "inserted": %d, "changed": 0, "unchanged": 0, "failed": %d, "failed_results": [%s]}`,
 			len(cases)-counts["failed"], counts["failed"], strings.Join(failures, ",")))
