@@ -46,8 +46,8 @@ func Run(t *testing.T, target Target) {
 		name  string
 		tests []test
 	}{
-		{"protocol", protocolTests},
 		{"uploads", uploadTests},
+		{"protocol", protocolTests},
 		{"fields", fieldTests},
 		{"accounts", accountTests},
 		{"people", peopleTests},

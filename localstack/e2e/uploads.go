@@ -12,6 +12,9 @@ import (
 )
 
 var uploadTests = []test{
+	// The longest come first, so that none is left to run alone at the end.
+	{"largest record", testLargestRecord},
+	{"large records", testLargeRecords},
 	{"result", testUploadResult},
 	{"when an upload is false", testUploadTruth},
 	{"missing accounts", testMissingAccounts},
@@ -21,8 +24,6 @@ var uploadTests = []test{
 	{"ids from numbers", testIDsFromNumbers},
 	{"dry run", testDryRun},
 	{"dry run of a modification", testDryRunOfModification},
-	{"large records", testLargeRecords},
-	{"largest record", testLargestRecord},
 	{"races", testRaces},
 	{"many records", testManyRecords},
 }
