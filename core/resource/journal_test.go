@@ -290,7 +290,7 @@ func newGate(t table.Table, match func([]table.Op, *table.Guard) bool) *gate {
 }
 
 func (g *gate) pass(ops []table.Op, guard *table.Guard) {
-	if g.match(ops, guard) {
+	if len(ops) > 0 && g.match(ops, guard) { // nothing to write is nothing to hold up
 		g.arrived <- struct{}{}
 		<-g.open
 	}
