@@ -47,7 +47,7 @@ func describe(routes []route) ([]byte, error) {
 			"version": "2",
 			"description": "Accounts, product users and contacts. Bodies and answers are JSON whatever their Content-Type says. " +
 				"What is wrong with a request's content is told with status 200 and status_is_ok false. " +
-				"Lists are ordered by Unicode code points; unset values come first when ascending. " +
+				"Lists are ordered by Unicode code points, those of a whole workspace by the first 1,000 bytes or so; unset values come first when ascending. " +
 				"Request bodies may be gzip-compressed and are limited to 10 MB, decompressed.",
 		},
 		"servers":  []object{{"url": BasePath}},
