@@ -14,6 +14,10 @@ STATICCHECK_VERSION := v0.8.2
 # the same way each time, so that no dependency is compiled more often than needed.
 PLAIN := CGO_ENABLED=0
 
+# The end-to-end suite on DynamoDB Local runs without the race detector: the same
+# suite has it on the embedded store, and the adapter in its contract.
+PLAINLY := ^TestOnDynamoDBLocal$$
+
 # Where CI is "true" a tool that is missing is a failure. On anybody else's
 # machine it is said in a line what is left out, and why.
 left_out = { echo "left out: $(1)"; [ "$(CI)" != "true" ]; }
@@ -40,7 +44,7 @@ test: tools ## install what the tests need, and pass all of them
 	  $(call left_out,staticcheck: it could not be installed); \
 	fi
 	@if command -v "$$(go env CC | cut -d' ' -f1)" >/dev/null; then \
-	  echo "go test -race ./..."; go test -race ./...; \
+	  echo "go test -race ./..."; go test -race -skip '$(PLAINLY)' ./... && $(PLAIN) go test -run '$(PLAINLY)' ./localstack; \
 	else \
 	  $(call left_out,the race detector: it needs a C compiler and there is none) && go test ./...; \
 	fi
