@@ -192,7 +192,7 @@ func keepHouseOnce(ctx context.Context, store *embedded.Table, keys *access.Stor
 		return err
 	}
 	for _, w := range workspaces {
-		if _, err := engine.Sweep(ctx, w, catalog.Root); err != nil {
+		if _, err := engine.Sweep(ctx, w, catalog.All()); err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"tenure/core"
@@ -16,31 +17,72 @@ import (
 // Beside declares a list whose entries grow without bound. Each is an item of
 // its own in a partition of the record, so that adding one costs the same
 // whatever the length of the list. They change together with the record, in
-// one transaction with it. The record's own body holds their number in the place
-// of the list, so that nobody looks for entries where there are none.
+// one transaction with it. The record's own body holds their number and their
+// epoch in the place of the list. The epoch is part of the partition's name: to
+// remove all entries of a long list the record takes a new one, and the old
+// partition, which nobody looks into any more, is cleared away by and by.
 type Beside struct {
 	// Field is the ordinal of the list, whose declaration says Beside too.
 	Field int
 	// SortKey returns the sort key of an entry: its identity, and its order.
 	SortKey func(entry schema.Record) string
 	// Recompute sets what the record derives from its entries, which it is
-	// given with the latest first. It is called when they have changed.
+	// given with the latest first. It is called when they have changed; nil when
+	// nothing is derived.
 	Recompute func(r schema.Record, latestFirst iter.Seq[schema.Record])
 }
 
 // besidePageSize is how many entries are read at once.
 const besidePageSize = 500
 
-// besidePartition returns the partition of the entries beside a record.
-func besidePartition(workspace string, f *Family, id string) string {
-	name := f.Schema.Fields[f.Beside.Field].Name
-	return partition(workspace, f.Schema.Name+"."+name, digest(id))
+// besideState is what a record's body says of the entries beside it.
+type besideState struct {
+	count int64
+	epoch string // empty while there never were any
 }
+
+// besideOf returns what r, a stored record, says of the entries beside it.
+func (f *Family) besideOf(r schema.Record) (state besideState) {
+	if r == nil || r[f.Beside.Field].IsNull() {
+		return state
+	}
+	i := 0
+	for value := range schema.Elements(r[f.Beside.Field]) {
+		if i == 0 {
+			state.count = schema.Value(value).Int()
+		} else {
+			state.epoch = schema.Value(value).Text()
+		}
+		i++
+	}
+	return state
+}
+
+// value returns the state as a record's body holds it.
+func (b besideState) value() schema.Value {
+	if b.epoch == "" {
+		return nil
+	}
+	value := strconv.AppendInt(schema.Value{'['}, b.count, 10)
+	return append(schema.AppendString(append(value, ','), b.epoch), ']')
+}
+
+// partition returns the partition of the entries beside r.
+func (b besideState) partition(workspace string, f *Family, r schema.Record) string {
+	identity := f.idOf(r)
+	if f.inAccount() {
+		identity = r[f.Account].Text() + "\x00" + identity
+	}
+	return partition(workspace, f.Schema.Name+"."+f.Schema.Fields[f.Beside.Field].Name, digest(identity), b.epoch)
+}
+
+// newEpoch returns an epoch that the record has not had.
+func (e *Engine) newEpoch() string { return strconv.FormatInt(e.nextVersion(0), 36) }
 
 // touches reports whether a change of the slot concerns entries beside it.
 func (s *slot) touches(b *Beside) bool {
 	return slices.ContainsFunc(s.changes, func(c *change) bool {
-		return c.erase != nil || c.edit == nil && c.patch[b.Field].Given()
+		return c.erase != nil || c.remove || c.patch != nil && c.patch[b.Field].Given()
 	})
 }
 
@@ -56,35 +98,57 @@ type entry struct {
 type entries struct {
 	ctx       context.Context
 	engine    *Engine
-	beside    *Beside
+	workspace string
+	family    *Family
 	schema    *schema.Schema
+	identity  schema.Record // the record's, for the names of partitions
+	state     besideState
 	partition string
+	dropped   []string // partitions that do not count any more
 	touched   map[string]*entry
 	err       error // of the table; the changes since are void
 }
 
+// eraseOneByOne is the longest list whose entries are removed one by one when
+// all are.
+const eraseOneByOne = 64
+
 // loadEntries reads the entries that the slot's changes may touch.
 func (e *Engine) loadEntries(ctx context.Context, w *write, s *slot) (*entries, error) {
-	b := w.family.Beside
+	f := w.family
 	es := &entries{
-		ctx: ctx, engine: e, beside: b,
-		schema:    w.family.Schema.List(b.Field),
-		partition: besidePartition(w.workspace, w.family, s.key.Sort),
-		touched:   map[string]*entry{},
+		ctx: ctx, engine: e, workspace: w.workspace, family: f,
+		schema:  f.Schema.List(f.Beside.Field),
+		touched: map[string]*entry{},
 	}
+	if s.found() {
+		es.identity = f.Schema.ParseStored(s.stored.Body)
+		es.state = f.besideOf(es.identity)
+	} else {
+		es.identity = s.changes[0].patch
+	}
+	if es.identity == nil { // the removal of what is not there
+		return es, nil
+	}
+	es.enter(es.state)
+	field := f.Beside.Field
 	for _, c := range s.changes {
 		switch {
-		case c.erase != nil:
+		case c.remove:
+		case c.erase != nil && (*c.erase != "" || es.state.count <= eraseOneByOne):
 			if err := es.loadPrefix(*c.erase); err != nil {
 				return nil, err
 			}
-		case c.patch[b.Field].Given() && c.patch[b.Field].IsNull():
-			if err := es.loadPrefix(""); err != nil {
-				return nil, err
+		case c.erase != nil:
+		case c.patch[field].Given() && c.patch[field].IsNull():
+			if es.state.count <= eraseOneByOne {
+				if err := es.loadPrefix(""); err != nil {
+					return nil, err
+				}
 			}
 		default:
-			for _, p := range es.schema.Entries(c.patch[b.Field]) {
-				es.touched[b.SortKey(p)] = nil
+			for _, p := range es.schema.Entries(c.patch[field]) {
+				es.touched[f.Beside.SortKey(p)] = nil
 			}
 		}
 	}
@@ -99,6 +163,25 @@ func (e *Engine) loadEntries(ctx context.Context, w *write, s *slot) (*entries, 
 		es.touched[keys[i].Sort] = es.loaded(item)
 	}
 	return es, err
+}
+
+// enter makes state the one that counts; without an epoch it gets one.
+func (es *entries) enter(state besideState) {
+	if state.epoch == "" {
+		state.epoch = es.engine.newEpoch()
+	}
+	es.state, es.partition = state, state.partition(es.workspace, es.family, es.identity)
+}
+
+// leave drops all entries at once.
+func (es *entries) leave() {
+	if es.state.count > 0 {
+		es.dropped = append(es.dropped, es.partition)
+	}
+	for _, en := range es.touched {
+		*en = entry{}
+	}
+	es.enter(besideState{})
 }
 
 func (es *entries) loaded(item table.Item) *entry {
@@ -138,14 +221,30 @@ func (es *entries) change(r schema.Record, c *change) (bool, *core.Failure) {
 			}
 		}
 	}
+	erased := func() (left bool) {
+		if left = es.state.count > eraseOneByOne; left {
+			es.leave()
+		} else {
+			erase("")
+		}
+		return left
+	}
+	field := es.family.Beside.Field
 	var patch schema.Value
+	touched := false
 	if c.erase != nil {
-		erase(*c.erase)
-	} else if patch = c.patch[es.beside.Field]; patch.Given() && patch.IsNull() {
-		erase("")
+		if *c.erase == "" {
+			touched = erased()
+		} else {
+			erase(*c.erase)
+		}
+	} else if c.patch != nil {
+		if patch = c.patch[field]; patch.Given() && patch.IsNull() {
+			touched = erased()
+		}
 	}
 	for _, p := range es.schema.Entries(patch) {
-		sort := es.beside.SortKey(p)
+		sort := es.family.Beside.SortKey(p)
 		merged, failure := es.schema.Merge(es.touched[sort].now, p)
 		if failure != nil {
 			for sort, r := range before {
@@ -155,23 +254,21 @@ func (es *entries) change(r schema.Record, c *change) (bool, *core.Failure) {
 		}
 		set(sort, merged)
 	}
-	touched, number := false, r[es.beside.Field].Int()
 	for sort, old := range before {
 		now := es.touched[sort].now
 		touched = touched || !es.same(old, now)
 		switch {
 		case old == nil && now != nil:
-			number++
+			es.state.count++
 		case old != nil && now == nil:
-			number--
+			es.state.count--
 		}
 	}
-	r[es.beside.Field] = nil
-	if number > 0 {
-		r[es.beside.Field] = schema.Int(number)
-	}
 	if touched {
-		es.beside.Recompute(r, es.latestFirst())
+		r[field] = es.state.value()
+		if recompute := es.family.Beside.Recompute; recompute != nil {
+			recompute(r, es.latestFirst())
+		}
 	}
 	return touched, nil
 }
@@ -256,11 +353,20 @@ func (e *Engine) applyBeside(ctx context.Context, w *write, s *slot) (won, moved
 			return false, false, err
 		}
 	}
-	err = e.withPacked(ctx, w, s, main, func(main table.Op, held []table.Op) error {
-		if len(ops)+len(held)+2 <= table.MaxTransactOps { // the record and the guard take part
-			return e.table.Transact(ctx, slices.Concat(ops, held, []table.Op{main}), w.guard)
+	if s.old == nil {
+		if err := e.writePointers(ctx, w, []*slot{s}); err != nil {
+			return false, false, err
 		}
-		return e.writeJournaled(ctx, w, main, held, ops)
+	} else {
+		ops = append(ops, e.movePointers(w, s.old, s.state)...)
+	}
+	err = e.withPacked(ctx, w, s, main, func(main table.Op, held []table.Op) error {
+		return e.dropping(ctx, w, s.key, es.dropped, held, func(held []table.Op) error {
+			if len(ops)+len(held)+2 <= table.MaxTransactOps { // the record and the guard take part
+				return e.table.Transact(ctx, slices.Concat(ops, held, []table.Op{main}), w.guard)
+			}
+			return e.writeJournaled(ctx, w, main, held, ops)
+		})
 	})
 	switch {
 	case errors.Is(err, table.ErrConflict):

@@ -4,15 +4,16 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 
 	"tenure/core/table"
 )
 
 // dryTable is a table whose writes stay in memory, seen by its own reads and by
-// nobody else: the writer of a dry run. It serves one request, one call at a
-// time.
+// nobody else: the writer of a dry run. It serves one request.
 type dryTable struct {
 	table.Table
+	mu      sync.Mutex
 	written map[table.Key]table.Item // without Version: removed
 }
 
@@ -25,6 +26,8 @@ func (e *Engine) dry() *Engine {
 
 func (d *dryTable) Get(ctx context.Context, keys []table.Key, consistent bool) ([]table.Item, error) {
 	items, err := d.Table.Get(ctx, keys, consistent)
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	for i := range items {
 		if item, ok := d.written[keys[i]]; ok {
 			items[i] = item
@@ -36,6 +39,8 @@ func (d *dryTable) Get(ctx context.Context, keys []table.Key, consistent bool) (
 func (d *dryTable) Query(ctx context.Context, q table.Query) ([]table.Item, error) {
 	later := func(a, b string) bool { return a != b && (a > b) != q.Descending }
 	var mine []table.Item
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	for key, item := range d.written {
 		if q.Index == table.Base && key.Partition == q.Partition && strings.HasPrefix(key.Sort, q.Prefix) &&
 			(q.After == "" || later(key.Sort, q.After)) {
@@ -67,6 +72,8 @@ func (d *dryTable) Query(ctx context.Context, q table.Query) ([]table.Item, erro
 }
 
 func (d *dryTable) Write(_ context.Context, ops []table.Op, _ *table.Guard) []error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	for _, op := range ops {
 		if op.Delete {
 			d.written[op.Item.Key] = table.Item{Key: op.Item.Key}

@@ -4,14 +4,15 @@
 // connectors call it alike.
 //
 // How records lie in the table. Every key begins with the workspace, so that
-// no key of one can reach another's. A record of the root family (accounts)
-// is an item in one of several partitions that share the load, under its own
-// id; a record that belongs to an account is an item in that account's
-// partition, so that an account's list is one consistent read, with a small
-// pointer item beside it that finds it by its own id alone. Lists of a whole
-// workspace read the sharded partitions, or a secondary index that is sharded
-// the same way, and merge. What grows without bound is kept beside the record
-// in items of its own (see beside.go).
+// no key of one can reach another's. A record of the root family (accounts),
+// or of one whose ids are unique in the workspace (tickets), is an item in one
+// of several partitions that share the load, under its own id; a record whose
+// id is unique within its account alone (users) is an item in that account's
+// partition. Small pointer items beside them lead to a record by what its key
+// does not say: its account, its own id alone, its external id (see
+// pointers.go). Lists of a whole workspace read the sharded partitions, or a
+// secondary index that is sharded the same way, and merge. What grows without
+// bound is kept beside the record in items of its own (see beside.go).
 package resource
 
 import (
@@ -29,6 +30,15 @@ type Family struct {
 	// ID is the ordinal of the field that identifies a record, Account that of
 	// the account it belongs to. In the root family both are the same.
 	ID, Account int
+	// OwnID says that an id is unique in the workspace, not within its account
+	// alone.
+	OwnID bool
+	// Moves lets a record with an OwnID move to another account; where it is
+	// false such a change is refused (contract Q16).
+	Moves bool
+	// Generated says that ids are whole numbers that the engine generates; nil
+	// when clients choose them. It goes with OwnID.
+	Generated *Generated
 	// Orders are the sort orders of workspace-wide lists; the first is the default.
 	Orders []Order
 	// Options are the names of the boolean upload options that only this
@@ -44,9 +54,20 @@ type Family struct {
 	// Show fills the computed fields of a record that is about to be shown at
 	// the instant now (epoch ms); nil when there are none.
 	Show func(r schema.Record, now int64)
+	// LargeBodies says that records of several 100 KB are common, so that few
+	// of them are to be held in memory at a time.
+	LargeBodies bool
 	// Beside declares the list whose entries are kept beside the record; nil
 	// for none.
 	Beside *Beside
+}
+
+// Generated declares how records with generated ids are known to the systems
+// they come from (contract N1).
+type Generated struct {
+	// External is the ordinal of the external id, unique in the workspace
+	// where it is set.
+	External int
 }
 
 // Order is one order in which a workspace's records can be listed.
@@ -68,6 +89,8 @@ type Change struct {
 	Patch schema.Record
 	// Now is the instant of the change in epoch ms.
 	Now int64
+	// Modify says that the change is a PUT of the record, which exists.
+	Modify bool
 	// Option reports whether one of Family.Options is on.
 	Option func(name string) bool
 }
@@ -83,12 +106,34 @@ type Deactivation struct {
 // isRoot reports whether the family's records belong to nothing else.
 func (f *Family) isRoot() bool { return f.ID == f.Account }
 
+// inAccount reports whether records lie in the partition of their account.
+func (f *Family) inAccount() bool { return !f.isRoot() && !f.OwnID }
+
+// numericID reports whether ids are numbers.
+func (f *Family) numericID() bool { return f.Schema.Fields[f.ID].Type.Numeric() }
+
+// idOf returns the text of the record's id.
+func (f *Family) idOf(r schema.Record) string {
+	if f.numericID() && !r[f.ID].IsNull() {
+		return string(r[f.ID])
+	}
+	return r[f.ID].Text()
+}
+
+// idValue returns the value of the id whose text is id.
+func (f *Family) idValue(id string) schema.Value {
+	if f.numericID() {
+		return schema.Value(id)
+	}
+	return schema.Text(id)
+}
+
 // identity returns the ordinals of the fields that together identify a record.
 func (f *Family) identity() []int {
-	if f.isRoot() {
-		return []int{f.ID}
+	if f.inAccount() {
+		return []int{f.Account, f.ID}
 	}
-	return []int{f.Account, f.ID}
+	return []int{f.ID}
 }
 
 // order returns the order called name, or nil. "" is the default, "id" stands

@@ -6,6 +6,8 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"math"
+	"slices"
 	"time"
 
 	"tenure/core/table"
@@ -47,8 +49,12 @@ const jobSettleAfter = 2 * time.Minute
 
 // job is the body of a job item.
 type job struct {
+	Family string    `json:"family"`
 	Record table.Key `json:"record"`
 	Made   int64     `json:"made"` // epoch ms
+	// Partition, if set, held the entries beside the record: once it does not
+	// any more, it is to be cleared away.
+	Partition string `json:"partition,omitempty"`
 }
 
 // step is one operation in a journal.
@@ -72,7 +78,13 @@ const journalItemBytes = table.MaxItemBytes * 3 / 4
 // operation it returns goes with the write that makes the journal count: it
 // fails when Sweep has taken the writer for dead meanwhile.
 func (e *Engine) openJournal(ctx context.Context, w *write, record table.Key, id string) (held table.Op, err error) {
-	body, err := json.Marshal(job{Record: record, Made: e.Now()})
+	return e.openJob(ctx, w, job{Record: record}, id)
+}
+
+// openJob writes a job; see openJournal.
+func (e *Engine) openJob(ctx context.Context, w *write, j job, id string) (held table.Op, err error) {
+	j.Family, j.Made = w.family.Schema.Name, e.Now()
+	body, err := json.Marshal(j)
 	if err != nil {
 		return held, err
 	}
@@ -147,7 +159,14 @@ func (e *Engine) settle(ctx context.Context, workspace string, f *Family, item *
 	if id == "" {
 		return nil
 	}
-	target := besidePartition(workspace, f, item.Sort)
+	whole := table.Item{Body: body}
+	if _, err := e.unpack(ctx, workspace, &whole); errors.Is(err, errReplaced) {
+		return nil // and so no longer pending
+	} else if err != nil {
+		return err
+	}
+	r := f.Schema.ParseStored(whole.Body)
+	target := f.besideOf(r).partition(workspace, f, r)
 	marked := &table.Guard{Key: item.Key, Version: item.Version}
 	for page, err := range e.scan(ctx, table.Query{
 		Partition: journalPartition(workspace, id), Limit: 1, Consistent: true,
@@ -191,19 +210,70 @@ func (e *Engine) settle(ctx context.Context, workspace string, f *Family, item *
 
 // dropJournal removes a journal and its job.
 func (e *Engine) dropJournal(ctx context.Context, workspace, id string) error {
-	var ops []table.Op
-	for item, err := range e.scan(ctx, table.Query{
-		Partition: journalPartition(workspace, id), Limit: besidePageSize, KeysOnly: true, Consistent: true,
-	}) {
-		if err != nil {
-			return err
-		}
-		ops = append(ops, table.Delete(item.Key, table.Condition{}))
-	}
-	if err := errors.Join(e.table.Write(ctx, ops, nil)...); err != nil {
+	if _, err := e.clear(ctx, journalPartition(workspace, id), math.MaxInt); err != nil {
 		return err
 	}
 	return e.closeJob(ctx, workspace, id)
+}
+
+// clear removes up to limit items of a partition, and reports whether none are
+// left.
+func (e *Engine) clear(ctx context.Context, partition string, limit int) (empty bool, err error) {
+	q := table.Query{Partition: partition, Limit: besidePageSize, KeysOnly: true, Consistent: true}
+	for n := 0; n < limit; n += q.Limit {
+		items, err := e.table.Query(ctx, q)
+		if err != nil {
+			return false, err
+		}
+		ops := make([]table.Op, len(items))
+		for i := range items {
+			ops[i] = table.Delete(items[i].Key, table.Condition{})
+			q.After = items[i].Sort
+		}
+		if err := errors.Join(e.table.Write(ctx, ops, nil)...); err != nil {
+			return false, err
+		}
+		if len(items) < q.Limit {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// clearedAtOnce is how many entries of a partition that does not count any more
+// the request that caused it clears away; Sweep does the rest.
+const clearedAtOnce = 2000
+
+// dropping carries out commit, by which the record stops counting the entries in
+// partitions, and clears those away. What commit is given as held has to be
+// written in one transaction with the record.
+func (e *Engine) dropping(ctx context.Context, w *write, record table.Key, partitions []string, held []table.Op, commit func(held []table.Op) error) error {
+	ids := make([]string, len(partitions))
+	for i, p := range partitions {
+		ids[i] = rand.Text()
+		opened, err := e.openJob(ctx, w, job{Record: record, Partition: p}, ids[i])
+		if err != nil {
+			return err
+		}
+		held = append(held, opened)
+	}
+	err := commit(held)
+	if err != nil && !refused(err) {
+		return err // nobody knows which partition counts; Sweep will find out
+	}
+	for i, p := range partitions {
+		empty := true
+		if err == nil {
+			var clearErr error
+			if empty, clearErr = e.clear(ctx, p, clearedAtOnce); clearErr != nil {
+				return nil // the record is written; Sweep does the rest
+			}
+		}
+		if empty {
+			err = errors.Join(err, e.closeJob(ctx, w.workspace, ids[i]))
+		}
+	}
+	return err
 }
 
 // closeJob removes the job of a journal.
@@ -211,7 +281,8 @@ func (e *Engine) closeJob(ctx context.Context, workspace, id string) error {
 	return errors.Join(e.table.Write(ctx, []table.Op{table.Delete(jobKey(workspace, id), table.Condition{})}, nil)...)
 }
 
-// loaded is a record's item with its whole body.
+// loaded is a record's item with its whole body, which is empty where there is
+// no record (any more).
 type loaded struct {
 	table.Item
 	parts string // the id of the parts the body was kept in, if any
@@ -238,6 +309,10 @@ func (e *Engine) getSettled(ctx context.Context, workspace string, f *Family, ke
 				continue
 			}
 			records[i].Item = items[i]
+			if isTombstone(items[i].Body) {
+				records[i].Body = nil
+				continue
+			}
 			records[i].parts, err = e.unpack(ctx, workspace, &records[i].Item)
 			if errors.Is(err, errReplaced) {
 				again = true
@@ -251,9 +326,10 @@ func (e *Engine) getSettled(ctx context.Context, workspace string, f *Family, ke
 	}
 }
 
-// Sweep settles or undoes what writers of f that died have left behind in a
-// workspace. It returns how many such jobs it ended.
-func (e *Engine) Sweep(ctx context.Context, workspace string, f *Family) (int, error) {
+// Sweep settles or undoes what writers of records of these families that died
+// have left behind in a workspace, and clears away what no longer counts. It
+// returns how many such jobs it ended.
+func (e *Engine) Sweep(ctx context.Context, workspace string, families []*Family) (int, error) {
 	ended := 0
 	for item, err := range e.scan(ctx, table.Query{
 		Partition: jobKey(workspace, "").Partition, Limit: besidePageSize, Consistent: true,
@@ -261,33 +337,51 @@ func (e *Engine) Sweep(ctx context.Context, workspace string, f *Family) (int, e
 		if err != nil {
 			return ended, err
 		}
-		var j job
-		if err := json.Unmarshal(item.Body, &j); err != nil {
-			return ended, err
-		}
-		if e.Now()-j.Made < jobSettleAfter.Milliseconds() {
-			continue
-		}
-		claimed := item
-		claimed.Version = e.nextVersion(item.Version)
-		if err := e.put(ctx, nil, claimed, table.VersionIs(item.Version)); errors.Is(err, table.ErrConflict) {
-			continue // its writer lives
-		} else if err != nil {
-			return ended, err
-		}
-		records, err := e.getSettled(ctx, workspace, f, []table.Key{j.Record})
+		done, err := e.sweepJob(ctx, workspace, families, item)
 		if err != nil {
 			return ended, err
 		}
-		if records[0].parts == item.Sort {
-			err = e.closeJob(ctx, workspace, item.Sort) // the parts count
-		} else {
-			err = e.dropJournal(ctx, workspace, item.Sort)
+		if done {
+			ended++
 		}
-		if err != nil {
-			return ended, err
-		}
-		ended++
 	}
 	return ended, nil
+}
+
+func (e *Engine) sweepJob(ctx context.Context, workspace string, families []*Family, item table.Item) (done bool, err error) {
+	var j job
+	if err := json.Unmarshal(item.Body, &j); err != nil {
+		return false, err
+	}
+	at := slices.IndexFunc(families, func(f *Family) bool { return f.Schema.Name == j.Family })
+	if at < 0 || e.Now()-j.Made < jobSettleAfter.Milliseconds() {
+		return false, nil
+	}
+	f := families[at]
+	claimed := item
+	claimed.Version = e.nextVersion(item.Version)
+	if err := e.put(ctx, nil, claimed, table.VersionIs(item.Version)); errors.Is(err, table.ErrConflict) {
+		return false, nil // its writer lives
+	} else if err != nil {
+		return false, err
+	}
+	records, err := e.getSettled(ctx, workspace, f, []table.Key{j.Record})
+	if err != nil {
+		return false, err
+	}
+	counts := records[0].parts == item.Sort
+	if j.Partition != "" && len(records[0].Body) > 0 {
+		r := f.Schema.ParseStored(records[0].Body)
+		counts = f.besideOf(r).partition(workspace, f, r) == j.Partition
+	}
+	switch {
+	case counts:
+		return true, e.closeJob(ctx, workspace, item.Sort)
+	case j.Partition != "":
+		if _, err := e.clear(ctx, j.Partition, math.MaxInt); err != nil {
+			return false, err
+		}
+		return true, e.closeJob(ctx, workspace, item.Sort)
+	}
+	return true, e.dropJournal(ctx, workspace, item.Sort)
 }

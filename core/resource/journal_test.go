@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tenure/core/accounts"
+	"tenure/core/catalog"
 	"tenure/core/resource"
 	"tenure/core/table"
 )
@@ -192,7 +193,7 @@ func writeAndDie(t *testing.T, w *world, c transition, id string, d *dying) (cha
 		check("before the sweep")
 	}
 	w.clock.advance(3 * time.Minute)
-	if _, err := w.Sweep(t.Context(), "acme", accounts.Family); err != nil {
+	if _, err := w.Sweep(t.Context(), "acme", catalog.All()); err != nil {
 		t.Fatalf("%s: sweep: %v", id, err)
 	}
 	changed = check("after the sweep")
@@ -239,7 +240,7 @@ func TestPartsStayWhenNobodyKnowsWhetherTheyCount(t *testing.T) {
 			t.Fatalf("it reads %.300s", got)
 		}
 		w.clock.advance(3 * time.Minute)
-		if _, err := w.Sweep(t.Context(), "acme", accounts.Family); err != nil {
+		if _, err := w.Sweep(t.Context(), "acme", catalog.All()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -403,7 +404,7 @@ func TestWriterThatWasTakenForDeadChangesAllOrNothing(t *testing.T) {
 			})
 			done := slowlyChange(t, w, g, patch)
 			w.clock.advance(10 * time.Minute)
-			if ended, err := w.Sweep(t.Context(), "acme", accounts.Family); ended == 0 || err != nil {
+			if ended, err := w.Sweep(t.Context(), "acme", catalog.All()); ended == 0 || err != nil {
 				t.Fatalf("sweep ended %d jobs, %v", ended, err)
 			}
 			close(g.open)
@@ -416,7 +417,7 @@ func TestWriterThatWasTakenForDeadChangesAllOrNothing(t *testing.T) {
 				t.Errorf("acknowledged, but it reads %d bytes, %.300s; want %d", len(got), got, len(want))
 			}
 			w.clock.advance(10 * time.Minute)
-			if ended, err := w.Sweep(t.Context(), "acme", accounts.Family); ended != 0 || err != nil {
+			if ended, err := w.Sweep(t.Context(), "acme", catalog.All()); ended != 0 || err != nil {
 				t.Errorf("the change left %d jobs behind, %v", ended, err)
 			}
 		})
@@ -431,7 +432,7 @@ func TestSweepLeavesThoseAloneWhoAreStillAtWork(t *testing.T) {
 	})
 	done := slowly(t, w, g)
 	w.clock.advance(time.Minute)
-	if ended, err := w.Sweep(t.Context(), "acme", accounts.Family); ended != 0 || err != nil {
+	if ended, err := w.Sweep(t.Context(), "acme", catalog.All()); ended != 0 || err != nil {
 		t.Errorf("sweep ended %d jobs, %v", ended, err)
 	}
 	close(g.open)
@@ -458,7 +459,7 @@ func TestLostLockStopsAJournaledWriteAltogether(t *testing.T) {
 		t.Errorf("it reads %.300s", got)
 	}
 	w.clock.advance(3 * time.Minute)
-	if _, err := w.Sweep(t.Context(), "acme", accounts.Family); err != nil {
+	if _, err := w.Sweep(t.Context(), "acme", catalog.All()); err != nil {
 		t.Fatal(err)
 	}
 	if left := leftovers(t, w.store, d.keys); len(left) > 0 {

@@ -79,32 +79,32 @@ func (e *Engine) shardOf(id string) string {
 
 func shardName(n int) string { return hex.EncodeToString([]byte{byte(n)}) }
 
-// key returns the key of the record of f with that id in that account. In the
-// root family the two are the same.
+// key returns the key of the record of f with that id in that account, which
+// counts only where records lie in their account's partition.
 func (e *Engine) key(workspace string, f *Family, account, id string) table.Key {
-	if f.isRoot() {
-		return table.Key{Partition: partition(workspace, f.Schema.Name, e.shardOf(id)), Sort: id}
+	if f.inAccount() {
+		return table.Key{Partition: partition(workspace, f.Schema.Name, digest(account)), Sort: f.sortID(id)}
 	}
-	return table.Key{Partition: partition(workspace, f.Schema.Name, digest(account)), Sort: id}
+	return table.Key{Partition: partition(workspace, f.Schema.Name, e.shardOf(id)), Sort: f.sortID(id)}
+}
+
+// sortID returns the sort key of the id whose text is id: ids that are numbers
+// sort as numbers.
+func (f *Family) sortID(id string) string {
+	if f.numericID() {
+		return sortNumber(schema.Value(id).Int())
+	}
+	return id
 }
 
 // keyOf returns the key of record r.
 func (e *Engine) keyOf(workspace string, f *Family, r schema.Record) table.Key {
-	return e.key(workspace, f, r[f.Account].Text(), r[f.ID].Text())
+	return e.key(workspace, f, r[f.Account].Text(), f.idOf(r))
 }
 
-// pointer returns the item that finds r by its own id alone.
-func (e *Engine) pointer(workspace string, f *Family, r schema.Record) table.Item {
-	return table.Item{
-		Key:     table.Key{Partition: pointers(workspace, f, r[f.ID].Text()), Sort: digest(r[f.Account].Text())},
-		Version: e.nextVersion(0),
-		Body:    r[f.Account],
-	}
-}
-
-// pointers returns the partition of the pointers to records with that id.
-func pointers(workspace string, f *Family, id string) string {
-	return partition(workspace, f.Schema.Name+".id", digest(id))
+// accountKey returns the key of an account.
+func (e *Engine) accountKey(workspace, id string) table.Key {
+	return e.key(workspace, e.root, id, id)
 }
 
 // listPartition returns one shard of the partition that keeps order o.
@@ -124,7 +124,7 @@ func (e *Engine) item(workspace string, f *Family, r schema.Record, version int6
 	for i := range f.Orders {
 		o := &f.Orders[i]
 		key := table.Key{
-			Partition: listPartition(workspace, f, o, e.shardOf(r[f.ID].Text())),
+			Partition: listPartition(workspace, f, o, e.shardOf(f.idOf(r))),
 			Sort:      SortKey(f.Schema, r, o.Fields...),
 		}
 		switch o.Index {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"slices"
+	"strconv"
 	"unicode/utf8"
 
 	"tenure/core"
@@ -20,6 +21,8 @@ type Target struct {
 	// Account is the account it belongs to; empty where that is not known,
 	// which suffices when the id is the only one of its kind.
 	Account string
+	// External says that ID is an external id.
+	External bool
 }
 
 // Read returns the records that t names, ready to be shown, with the entries
@@ -40,12 +43,12 @@ func (e *Engine) Read(ctx context.Context, t Target) ([]schema.Record, error) {
 	}
 	var records []schema.Record
 	for i := range items {
-		if !items[i].Exists() {
+		if len(items[i].Body) == 0 {
 			continue
 		}
 		r := t.Family.Schema.ParseStored(items[i].Body)
 		if b := t.Family.Beside; b != nil && r[b.Field].Given() {
-			if r[b.Field], err = e.readBeside(ctx, t.Workspace, t.Family, items[i].Sort); err != nil {
+			if r[b.Field], err = e.readBeside(ctx, t.Workspace, t.Family, r); err != nil {
 				return nil, err
 			}
 		}
@@ -54,11 +57,11 @@ func (e *Engine) Read(ctx context.Context, t Target) ([]schema.Record, error) {
 	return records, nil
 }
 
-func (e *Engine) readBeside(ctx context.Context, workspace string, f *Family, id string) (schema.Value, error) {
+func (e *Engine) readBeside(ctx context.Context, workspace string, f *Family, r schema.Record) (schema.Value, error) {
 	s := f.Schema.List(f.Beside.Field)
 	var entries []schema.Record
 	for item, err := range e.scan(ctx, table.Query{
-		Partition: besidePartition(workspace, f, id), Limit: besidePageSize, Consistent: true,
+		Partition: f.besideOf(r).partition(workspace, f, r), Limit: besidePageSize, Consistent: true,
 	}) {
 		if err != nil {
 			return nil, err
@@ -79,26 +82,39 @@ func (e *Engine) show(f *Family, r schema.Record) schema.Record {
 // found is a place where a record that a Target names may be.
 type found struct {
 	key     table.Key
-	account string // the account it belongs to; empty in the root family
+	account string // the account it belongs to, where the key depends on it
 }
 
 // find returns the places of the records that t may name.
 func (e *Engine) find(ctx context.Context, t Target) ([]found, error) {
+	f := t.Family
 	if !storable(t.ID) || t.Account != "" && !storable(t.Account) {
 		return nil, nil
 	}
-	if t.Family.isRoot() || t.Account != "" {
-		return []found{{e.key(t.Workspace, t.Family, t.Account, t.ID), t.Account}}, nil
+	switch {
+	case t.External:
+		items, err := e.table.Get(ctx, []table.Key{byExternalID(t.Workspace, f, t.ID)}, true)
+		if err != nil || !items[0].Exists() {
+			return nil, err
+		}
+		return []found{{key: e.key(t.Workspace, f, "", string(items[0].Body))}}, nil
+	case f.numericID():
+		if n, err := strconv.ParseInt(t.ID, 10, 64); err != nil || strconv.FormatInt(n, 10) != t.ID {
+			return nil, nil
+		}
+		fallthrough
+	case !f.inAccount() || t.Account != "":
+		return []found{{e.key(t.Workspace, f, t.Account, t.ID), t.Account}}, nil
 	}
 	var places []found
 	for item, err := range e.scan(ctx, table.Query{
-		Partition: pointers(t.Workspace, t.Family, t.ID), Limit: MaxPageSize, Consistent: true,
+		Partition: byID(t.Workspace, f, t.ID), Limit: MaxPageSize, Consistent: true,
 	}) {
 		if err != nil {
 			return nil, err
 		}
 		account := schema.Value(item.Body).Text()
-		places = append(places, found{e.key(t.Workspace, t.Family, account, t.ID), account})
+		places = append(places, found{e.key(t.Workspace, f, account, t.ID), account})
 	}
 	return places, nil
 }
@@ -122,20 +138,47 @@ type Modification struct {
 
 // Modify carries out a modification and reports whether it changed anything.
 // The failure is the caller's to mend, the error is not.
-func (e *Engine) Modify(ctx context.Context, m Modification) (changed bool, failure *core.Failure, err error) {
+func (e *Engine) Modify(ctx context.Context, m Modification) (altered bool, failure *core.Failure, err error) {
 	f := m.Family
-	if given := m.Patch[f.ID]; !given.IsNull() && given.Text() != m.ID {
+	if given := m.Patch[f.ID]; !given.IsNull() && f.idOf(m.Patch) != m.ID {
 		name := f.Schema.Fields[f.ID].Name
 		return false, &core.Failure{Code: core.Conflicting, Field: name,
 			Message: "'" + name + "' in the body differs from the id in the path"}, nil
 	}
-	if !f.isRoot() {
+	if f.inAccount() {
 		m.Account = m.Patch[f.Account].Text()
 	}
 	if m.DryRun {
 		e = e.dry()
 	}
-	return e.changeOne(ctx, m.Target, m.Option, change{patch: m.Patch})
+	outcome, failure, err := e.changeOne(ctx, m.Target, m.Option, change{patch: m.Patch, modify: true})
+	return outcome == changed, failure, err
+}
+
+// Put inserts or modifies the record whose external id is m.ID ("PUT by
+// external_id", contract P9), and reports which.
+func (e *Engine) Put(ctx context.Context, m Modification) (new, altered bool, failure *core.Failure, err error) {
+	f := m.Family
+	external := f.Generated.External
+	name := f.Schema.Fields[external].Name
+	if given := m.Patch[external]; given.Given() && given.Text() != m.ID {
+		return false, false, &core.Failure{Code: core.Conflicting, Field: name,
+			Message: "'" + name + "' in the body differs from the one in the path"}, nil
+	}
+	c := change{patch: slices.Clone(m.Patch), modify: true}
+	c.patch[external] = schema.Text(m.ID)
+	if m.DryRun {
+		e = e.dry()
+	}
+	err = e.apply(ctx, e.request(m.Target, m.Option), []*change{&c})
+	return c.outcome == inserted, c.outcome == changed, c.failure, err
+}
+
+// Remove removes one record ("DELETE" of the families without inactive
+// records), with everything that is kept beside it.
+func (e *Engine) Remove(ctx context.Context, t Target) (*core.Failure, error) {
+	_, failure, err := e.changeOne(ctx, t, nil, change{remove: true})
+	return failure, err
 }
 
 // Deactivate marks one record inactive ("DELETE" in the API document).
@@ -159,47 +202,50 @@ func (e *Engine) EraseBeside(ctx context.Context, t Target, prefix string) (*cor
 	return failure, err
 }
 
-// changeOne applies c to the one existing record that t names, and reports
-// whether that changed it.
-func (e *Engine) changeOne(ctx context.Context, t Target, option func(string) bool, c change) (bool, *core.Failure, error) {
+// changeOne applies c to the one existing record that t names.
+func (e *Engine) changeOne(ctx context.Context, t Target, option func(string) bool, c change) (outcome, *core.Failure, error) {
 	f := t.Family
 	places, err := e.find(ctx, t)
 	if err != nil {
-		return false, nil, err
+		return unchanged, nil, err
 	}
 	if len(places) > 1 {
 		if places, err = e.existing(ctx, places); err != nil {
-			return false, nil, err
+			return unchanged, nil, err
 		}
 	}
 	switch {
-	case len(places) == 0 && t.Account != "" && !f.isRoot():
-		return false, missingAccount, nil
+	case len(places) == 0 && t.Account != "" && f.inAccount():
+		return unchanged, missingAccount, nil
 	case len(places) == 0:
-		return false, f.NotFound(), nil
+		return unchanged, f.NotFound(), nil
 	case len(places) > 1:
 		name := f.Schema.Fields[f.ID].Name
-		return false, &core.Failure{Code: core.NotUnique, Field: "account_id",
+		return unchanged, &core.Failure{Code: core.NotUnique, Field: "account_id",
 			Message: "'" + name + "' is not unique: an 'account_id' is needed"}, nil
 	}
-	c.mustExist = true
-	s := &slot{key: places[0].key, changes: []*change{&c}}
-	if !f.isRoot() {
-		s.account = e.key(t.Workspace, e.root, places[0].account, places[0].account)
-	}
+	c.mustExist, c.key = true, places[0].key
 	if c.patch != nil {
 		c.patch = slices.Clone(c.patch)
-		c.patch[f.ID] = schema.Text(t.ID)
-		if !f.isRoot() {
+		c.patch[f.ID] = f.idValue(t.ID)
+		if f.inAccount() {
 			c.patch[f.Account] = schema.Text(places[0].account)
 		}
+	} else if f.inAccount() {
+		if failure, err := e.RequireAccount(ctx, t.Workspace, places[0].account); failure != nil || err != nil {
+			return unchanged, failure, err
+		}
 	}
+	err = e.apply(ctx, e.request(t, option), []*change{&c})
+	return c.outcome, c.failure, err
+}
+
+// request returns what the changes of one request go through.
+func (e *Engine) request(t Target, option func(string) bool) *write {
 	if option == nil {
 		option = noOption
 	}
-	w := &write{workspace: t.Workspace, family: f, option: option, now: e.Now()}
-	err = e.apply(ctx, w, []*slot{s})
-	return c.outcome == changed, c.failure, err
+	return &write{workspace: t.Workspace, family: t.Family, option: option, now: e.Now()}
 }
 
 // existing returns those of places that hold a record.
@@ -214,7 +260,7 @@ func (e *Engine) existing(ctx context.Context, places []found) ([]found, error) 
 	}
 	var exist []found
 	for i := range items {
-		if items[i].Exists() {
+		if items[i].Exists() && !isTombstone(items[i].Body) {
 			exist = append(exist, places[i])
 		}
 	}
@@ -229,12 +275,16 @@ func (e *Engine) OfAccount(ctx context.Context, workspace string, f *Family, acc
 		return nil, failure, err
 	}
 	q := table.Query{
-		Partition: e.key(workspace, f, account, "").Partition, Limit: MaxPageSize, Consistent: true,
+		Partition: e.key(workspace, f, account, "").Partition, Limit: MaxPageSize, Consistent: true, VisibleAt: gone,
 	}
 	if !inactive {
 		q.VisibleAt = e.Now()
 	}
-	records, err := e.collect(ctx, workspace, f, e.scan(ctx, q))
+	items := e.scan(ctx, q)
+	if f.OwnID {
+		items = e.pointedTo(ctx, workspace, f, account)
+	}
+	records, err := e.collect(ctx, workspace, f, account, items)
 	slices.SortStableFunc(records, func(a, b schema.Record) int {
 		c := f.Schema.Compare(order, a[order], b[order])
 		if c == 0 {
@@ -248,7 +298,48 @@ func (e *Engine) OfAccount(ctx context.Context, workspace string, f *Family, acc
 	return records, nil, err
 }
 
-func (e *Engine) collect(ctx context.Context, workspace string, f *Family, items iter.Seq2[table.Item, error]) ([]schema.Record, error) {
+// pointedTo yields the items of an account's records in a family with ids of
+// their own.
+func (e *Engine) pointedTo(ctx context.Context, workspace string, f *Family, account string) iter.Seq2[table.Item, error] {
+	return func(yield func(table.Item, error) bool) {
+		q := table.Query{Partition: byAccount(workspace, f, account), Limit: MaxPageSize, Consistent: true}
+		for more := true; more; {
+			pointers, err := e.table.Query(ctx, q)
+			if err != nil {
+				yield(table.Item{}, err)
+				return
+			}
+			keys := make([]table.Key, len(pointers))
+			for i := range pointers {
+				keys[i] = e.key(workspace, f, "", f.pointedID(&pointers[i]))
+				q.After = pointers[i].Sort
+			}
+			more = len(pointers) == q.Limit
+			items, err := e.table.Get(ctx, keys, true)
+			if err != nil {
+				yield(table.Item{}, err)
+				return
+			}
+			for i := range items {
+				if items[i].Exists() && !yield(items[i], nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// pointedID returns the id in a pointer of an account.
+func (f *Family) pointedID(pointer *table.Item) string {
+	if f.numericID() {
+		return string(pointer.Body)
+	}
+	return schema.Value(pointer.Body).Text()
+}
+
+// collect returns the records in items that belong to an account, ready to be
+// shown: a pointer may be idle, or of a record that has moved on.
+func (e *Engine) collect(ctx context.Context, workspace string, f *Family, account string, items iter.Seq2[table.Item, error]) ([]schema.Record, error) {
 	var records []schema.Record
 	for item, err := range items {
 		if err != nil {
@@ -258,7 +349,7 @@ func (e *Engine) collect(ctx context.Context, workspace string, f *Family, items
 		if err != nil {
 			return nil, err
 		}
-		if r != nil {
+		if r != nil && r[f.Account].Text() == account {
 			records = append(records, r)
 		}
 	}
@@ -268,10 +359,13 @@ func (e *Engine) collect(ctx context.Context, workspace string, f *Family, items
 // record returns the record in an item of a list, ready to be shown; nil if it
 // is gone meanwhile.
 func (e *Engine) record(ctx context.Context, workspace string, f *Family, item *table.Item) (schema.Record, error) {
+	if isTombstone(item.Body) {
+		return nil, nil
+	}
 	_, err := e.unpack(ctx, workspace, item)
 	if errors.Is(err, errReplaced) || isPending(item.Body) {
 		now, err := e.getSettled(ctx, workspace, f, []table.Key{item.Key})
-		if err != nil || !now[0].Exists() {
+		if err != nil || len(now[0].Body) == 0 {
 			return nil, err
 		}
 		*item = now[0].Item
@@ -290,7 +384,7 @@ func (e *Engine) RequireAccount(ctx context.Context, workspace, account string) 
 	if !storable(account) {
 		return missingAccount, nil
 	}
-	items, err := e.table.Get(ctx, []table.Key{e.key(workspace, e.root, account, account)}, true)
+	items, err := e.table.Get(ctx, []table.Key{e.accountKey(workspace, account)}, true)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"tenure/core"
 	"tenure/core/schema"
 	"tenure/core/table"
@@ -99,8 +101,16 @@ type change struct {
 	failure *core.Failure
 	outcome outcome
 
+	// key names the record, where it is not for the patch to say.
+	key table.Key
+	// external is the external id by which alone the change names its record.
+	external string
 	// mustExist makes it fail where there is no record yet.
 	mustExist bool
+	// modify says that it is a PUT, which need not name the account.
+	modify bool
+	// remove removes the record.
+	remove bool
 	// edit, if set, is applied instead of patch (deletes of sub-objects).
 	edit func(schema.Record) (schema.Record, *core.Failure)
 	// erase, if set, removes the entries kept beside the record whose sort key
@@ -111,10 +121,10 @@ type change struct {
 // slot gathers the changes of one stored record.
 type slot struct {
 	key     table.Key
-	account table.Key // the account that must exist; zero when it need not
 	changes []*change
 
-	stored table.Item    // as read, its body whole
+	stored table.Item    // as read, its body whole; without one where there is no record (any more)
+	old    schema.Record // the record in stored
 	parts  string        // where the body was kept, if not in the item
 	state  schema.Record // after the changes; nil when there is no record
 	body   []byte        // state as stored
@@ -218,7 +228,7 @@ func (e *Engine) requireAccounts(ctx context.Context, u *Upload, result *Result)
 	}
 	keys := make([]table.Key, 0, len(exists))
 	for id := range exists {
-		keys = append(keys, e.key(u.Workspace, e.root, id, id))
+		keys = append(keys, e.accountKey(u.Workspace, id))
 	}
 	items, err := e.table.Get(ctx, keys, true)
 	if err != nil {
@@ -259,35 +269,41 @@ func (f *Family) ids(r schema.Record) schema.Record {
 
 // applyChunk applies the changes of a chunk and adds their outcomes to result.
 func (e *Engine) applyChunk(ctx context.Context, w *write, chunk []change, result *Result) error {
-	slots := make([]*slot, 0, len(chunk))
-	byKey := make(map[table.Key]*slot, len(chunk))
+	changes := make([]*change, 0, len(chunk))
 	for i := range chunk {
 		c := &chunk[i]
 		if c.failure != nil {
 			continue
 		}
-		for _, id := range w.family.identity() {
-			if c.patch[id].IsNull() && c.failure == nil {
-				c.failure = w.family.Schema.Missing(id, true)
+		if w.family.Generated == nil {
+			for _, id := range w.family.identity() {
+				if c.patch[id].IsNull() && c.failure == nil {
+					c.failure = w.family.Schema.Missing(id, true)
+				}
 			}
-		}
-		if c.failure != nil {
+			if c.failure == nil {
+				changes = append(changes, c)
+			}
 			continue
 		}
-		key := e.keyOf(w.workspace, w.family, c.patch)
-		s := byKey[key]
-		if s == nil {
-			s = &slot{key: key}
-			if !w.family.isRoot() {
-				account := c.patch[w.family.Account].Text()
-				s.account = e.key(w.workspace, e.root, account, account)
+		// Which record an external id means is found out before the changes are
+		// applied, so one that gives a record another external id goes alone.
+		alone := !c.patch[w.family.ID].IsNull() && c.patch[w.family.Generated.External].Given()
+		if alone {
+			if err := e.apply(ctx, w, changes); err != nil {
+				return err
 			}
-			byKey[key] = s
-			slots = append(slots, s)
+			changes = changes[:0]
 		}
-		s.changes = append(s.changes, c)
+		changes = append(changes, c)
+		if alone {
+			if err := e.apply(ctx, w, changes); err != nil {
+				return err
+			}
+			changes = changes[:0]
+		}
 	}
-	if err := e.apply(ctx, w, slots); err != nil {
+	if err := e.apply(ctx, w, changes); err != nil {
 		return err
 	}
 	for i := range chunk {
@@ -305,11 +321,34 @@ func (e *Engine) applyChunk(ctx context.Context, w *write, chunk []change, resul
 	return nil
 }
 
-// apply carries out the changes of slots: it reads what is stored, merges,
-// writes what changed under the condition that nothing else did meanwhile, and
-// does so again for the slots where something did.
-func (e *Engine) apply(ctx context.Context, w *write, slots []*slot) (err error) {
-	if err := e.checkAccounts(ctx, slots); err != nil {
+// slotsOf gathers changes by the records they are about.
+func (e *Engine) slotsOf(w *write, changes []*change) []*slot {
+	slots := make([]*slot, 0, len(changes))
+	byKey := make(map[table.Key]*slot, len(changes))
+	for _, c := range changes {
+		if c.failure != nil {
+			continue
+		}
+		key := c.key
+		if key.IsZero() {
+			key = e.keyOf(w.workspace, w.family, c.patch)
+		}
+		s := byKey[key]
+		if s == nil {
+			s = &slot{key: key}
+			byKey[key] = s
+			slots = append(slots, s)
+		}
+		s.changes = append(s.changes, c)
+	}
+	return slots
+}
+
+// apply carries out changes: it reads what is stored, merges, writes what
+// changed under the condition that nothing else did meanwhile, and does so
+// again for the records where something did.
+func (e *Engine) apply(ctx context.Context, w *write, changes []*change) (err error) {
+	if err := e.checkAccounts(ctx, w, changes); err != nil {
 		return err
 	}
 	moved := false // whether a list of the workspace changed in length or order
@@ -318,56 +357,103 @@ func (e *Engine) apply(ctx context.Context, w *write, slots []*slot) (err error)
 			err = errors.Join(err, e.listsChanged(ctx, w.workspace, w.family))
 		}
 	}()
-	for attempt := 0; len(slots) > 0; attempt++ {
+	for attempt := 0; len(changes) > 0; attempt++ {
 		if err := backoff(ctx, attempt); err != nil {
 			return err
 		}
-		keys := make([]table.Key, len(slots))
-		for i, s := range slots {
-			keys[i] = s.key
-		}
-		items, err := e.getSettled(ctx, w.workspace, w.family, keys)
-		if err != nil {
-			return err
-		}
-		var plain, beside []*slot
-		for i, s := range slots {
-			s.stored, s.parts = items[i].Item, items[i].parts
-			if w.family.Beside != nil && s.touches(w.family.Beside) {
-				beside = append(beside, s)
-			} else {
-				plain = append(plain, s)
+		if w.family.Generated != nil {
+			if err := e.identify(ctx, w, changes); err != nil {
+				return err
 			}
 		}
-		inParallel(len(plain), manyRecords, func(i int) { e.mergeSlot(w, plain[i], nil) })
-		plain = slices.DeleteFunc(plain, func(s *slot) bool { return string(s.body) == string(s.stored.Body) })
-		lost, m, err := e.writeSlots(ctx, w, plain)
+		lost, m, err := e.applySlots(ctx, w, e.slotsOf(w, changes))
 		moved = moved || m
 		if err != nil {
 			return err
 		}
-		for _, s := range beside {
-			won, m, err := e.applyBeside(ctx, w, s)
-			moved = moved || m
-			if err != nil {
-				return err
+		changes = nil
+		for _, s := range lost {
+			for _, c := range s.changes {
+				c.failure = nil // what this attempt said does not count
 			}
-			if !won {
-				lost = append(lost, s)
-			}
+			changes = append(changes, s.changes...)
 		}
-		slots = lost
 	}
 	return nil
 }
 
-// checkAccounts fails the changes whose account does not exist.
-func (e *Engine) checkAccounts(ctx context.Context, slots []*slot) error {
-	var keys []table.Key
-	var at []int
+// applySlots reads, merges and writes once, and returns the slots that lost a
+// race.
+func (e *Engine) applySlots(ctx context.Context, w *write, slots []*slot) (lost []*slot, moved bool, err error) {
+	keys := make([]table.Key, len(slots))
 	for i, s := range slots {
-		if !s.account.IsZero() {
-			keys, at = append(keys, s.account), append(at, i)
+		keys[i] = s.key
+	}
+	items, err := e.getSettled(ctx, w.workspace, w.family, keys)
+	if err != nil {
+		return nil, false, err
+	}
+	var plain, beside []*slot
+	for i, s := range slots {
+		s.stored, s.parts = items[i].Item, items[i].parts
+		switch {
+		case s.stored.Exists() && !s.found() && s.changes[0].external != "":
+			lost = append(lost, s) // removed since its external id led here
+		case w.family.Beside != nil && s.touches(w.family.Beside):
+			beside = append(beside, s)
+		default:
+			plain = append(plain, s)
+		}
+	}
+	inParallel(len(plain), manyRecords, func(i int) { e.mergeSlot(w, plain[i], nil) })
+	plain = slices.DeleteFunc(plain, func(s *slot) bool { return string(s.body) == string(s.stored.Body) })
+	more, moved, err := e.writeSlots(ctx, w, plain)
+	lost = append(lost, more...)
+	if err != nil {
+		return nil, moved, err
+	}
+	won, moves := make([]bool, len(beside)), make([]bool, len(beside))
+	err = atOnce(ctx, len(beside), func(ctx context.Context, i int) (err error) {
+		won[i], moves[i], err = e.applyBeside(ctx, w, beside[i])
+		return err
+	})
+	for i, s := range beside {
+		moved = moved || moves[i]
+		if !won[i] {
+			lost = append(lost, s)
+		}
+	}
+	return lost, moved, err
+}
+
+// manyAtOnce is how many records that need a transaction each are written at
+// the same time.
+const manyAtOnce = 16
+
+// atOnce calls do for 0 to n-1, some at the same time, and returns the first
+// error.
+func atOnce(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
+	if n == 1 {
+		return do(ctx, 0)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(manyAtOnce)
+	for i := range n {
+		group.Go(func() error { return do(ctx, i) })
+	}
+	return group.Wait()
+}
+
+// checkAccounts fails the changes whose account does not exist.
+func (e *Engine) checkAccounts(ctx context.Context, w *write, changes []*change) error {
+	if w.family.isRoot() {
+		return nil
+	}
+	var keys []table.Key
+	var at []*change
+	for _, c := range changes {
+		if c.patch != nil && !c.patch[w.family.Account].IsNull() {
+			keys, at = append(keys, e.accountKey(w.workspace, c.patch[w.family.Account].Text())), append(at, c)
 		}
 	}
 	if len(keys) == 0 {
@@ -377,11 +463,9 @@ func (e *Engine) checkAccounts(ctx context.Context, slots []*slot) error {
 	if err != nil {
 		return err
 	}
-	for n, i := range at {
-		if !items[n].Exists() {
-			for _, c := range slots[i].changes {
-				c.failure = missingAccount
-			}
+	for i, c := range at {
+		if !items[i].Exists() {
+			c.failure = missingAccount
 		}
 	}
 	return nil
@@ -393,16 +477,20 @@ func (e *Engine) checkAccounts(ctx context.Context, slots []*slot) error {
 func (e *Engine) mergeSlot(w *write, s *slot, beside *entries) {
 	f := w.family
 	s.state, s.body = nil, s.stored.Body
-	if s.stored.Exists() {
+	if s.found() {
 		s.state = f.Schema.ParseStored(s.stored.Body)
 	}
+	s.old = s.state
 	for _, c := range s.changes {
-		if c.failure == missingAccount {
+		if s.state == nil && (c.mustExist || c.remove) {
+			c.failure = f.NotFound()
 			continue
 		}
-		c.failure = nil // what an earlier attempt said does not count
-		if s.state == nil && c.mustExist {
-			c.failure = f.NotFound()
+		if c.remove {
+			if beside != nil {
+				beside.leave()
+			}
+			s.state, s.body, c.outcome = nil, nil, changed
 			continue
 		}
 		next, failure := e.applyChange(w, s, c)
@@ -431,8 +519,27 @@ func (e *Engine) applyChange(w *write, s *slot, c *change) (schema.Record, *core
 	if c.edit != nil {
 		return c.edit(s.state)
 	}
-	return w.family.merge(Change{Old: s.state, Patch: c.patch, Now: w.now, Option: w.option})
+	f, patch := w.family, c.patch
+	if f.OwnID && s.state != nil {
+		switch given := patch[f.Account]; {
+		case !given.Given() && c.modify: // contract Q16
+			patch = slices.Clone(patch)
+			patch[f.Account] = s.state[f.Account]
+		case !f.Moves && !given.IsNull() && string(given) != string(s.state[f.Account]):
+			return nil, f.belongsElsewhere()
+		}
+	}
+	return f.merge(Change{Old: s.state, Patch: patch, Now: w.now, Modify: c.modify, Option: w.option})
 }
+
+// belongsElsewhere returns the failure of a record that names another account
+// than the stored one belongs to (contract Q16).
+func (f *Family) belongsElsewhere() *core.Failure {
+	return &core.Failure{Code: core.Conflicting, Field: "account_id", Message: f.Schema.Singular + " belongs to another account"}
+}
+
+// found reports whether there is a record.
+func (s *slot) found() bool { return len(s.stored.Body) > 0 }
 
 // condition returns what must still hold of the slot's item for a write.
 func (s *slot) condition() table.Condition {
@@ -445,8 +552,11 @@ func (s *slot) condition() table.Condition {
 // main returns the write of the slot's record, and whether it changes its
 // place in a list.
 func (e *Engine) main(w *write, s *slot) (op table.Op, moved bool) {
+	if s.state == nil {
+		return e.tombstone(s), true
+	}
 	item := e.item(w.workspace, w.family, s.state, e.nextVersion(s.stored.Version), s.body)
-	moved = !s.stored.Exists() || item.Index1 != s.stored.Index1 || item.Index2 != s.stored.Index2 ||
+	moved = !s.found() || item.Index1 != s.stored.Index1 || item.Index2 != s.stored.Index2 ||
 		item.HiddenFrom != s.stored.HiddenFrom
 	return table.Put(item, s.condition()), moved
 }
@@ -462,47 +572,73 @@ func (e *Engine) writeSlots(ctx context.Context, w *write, slots []*slot) (lost 
 	}
 	ops := make([]table.Op, 0, len(slots))
 	small := make([]*slot, 0, len(slots))
-	settle := func(s *slot, err error) error {
-		switch {
-		case errors.Is(err, table.ErrConflict):
-			lost = append(lost, s)
-		case errors.Is(err, table.ErrInvalid):
-			s.refuse(err)
-		default:
-			return err
-		}
-		return nil
-	}
 	mains, moves := make([]table.Op, len(slots)), make([]bool, len(slots))
 	inParallel(len(slots), manyRecords, func(i int) { mains[i], moves[i] = e.main(w, slots[i]) })
+	type special struct { // written in a transaction of its own
+		slot *slot
+		main table.Op
+		with []table.Op
+		lost bool
+	}
+	var specials []*special
 	for i, s := range slots {
-		op := mains[i]
 		moved = moved || moves[i]
-		if len(s.body) <= inlineBytes && s.parts == "" {
-			ops, small = append(ops, op), append(small, s)
+		var pointers []table.Op
+		if s.old != nil {
+			pointers = e.movePointers(w, s.old, s.state)
+		}
+		if len(s.body) > inlineBytes || s.parts != "" || len(pointers) > 0 {
+			specials = append(specials, &special{slot: s, main: mains[i], with: pointers})
 			continue
 		}
-		if moves[i] {
-			if err := e.listsChanged(ctx, w.workspace, w.family); err != nil {
-				return nil, moved, err
-			}
-		}
-		err := e.withPacked(ctx, w, s, op, func(op table.Op, held []table.Op) error {
-			return e.table.Transact(ctx, append(held, op), w.guard)
-		})
-		if err := settle(s, err); err != nil {
+		ops, small = append(ops, mains[i]), append(small, s)
+	}
+	if moved && len(specials) > 0 {
+		if err := e.listsChanged(ctx, w.workspace, w.family); err != nil {
 			return nil, moved, err
 		}
+	}
+	settle := func(s *slot, err error) (conflict bool, _ error) {
+		if errors.Is(err, table.ErrInvalid) {
+			s.refuse(err)
+			return false, nil
+		}
+		if errors.Is(err, table.ErrConflict) {
+			return true, nil
+		}
+		return false, err
+	}
+	err = atOnce(ctx, len(specials), func(ctx context.Context, i int) (err error) {
+		sp := specials[i]
+		sp.lost, err = settle(sp.slot, e.withPacked(ctx, w, sp.slot, sp.main, func(op table.Op, held []table.Op) error {
+			return e.table.Transact(ctx, slices.Concat(sp.with, held, []table.Op{op}), w.guard)
+		}))
+		return err
+	})
+	for _, sp := range specials {
+		if sp.lost {
+			lost = append(lost, sp.slot)
+		}
+	}
+	if err != nil {
+		return nil, moved, err
 	}
 	if moved && len(ops) > 0 {
 		ops = append(ops, e.nextGeneration(w.workspace, w.family))
 	}
 	for i, err := range e.table.Write(ctx, ops, w.guard) {
-		if i < len(small) {
-			err = settle(small[i], err)
+		if err == nil {
+			continue
 		}
+		if i >= len(small) {
+			return nil, moved, err
+		}
+		conflict, err := settle(small[i], err)
 		if err != nil {
 			return nil, moved, err
+		}
+		if conflict {
+			lost = append(lost, small[i])
 		}
 	}
 	return lost, moved, nil
@@ -517,17 +653,12 @@ func (s *slot) refuse(err error) {
 	}
 }
 
-// writePointers writes the pointers of the records that are new. They go
-// first: a pointer without a record is found to be idle and harmless, a record
-// without a pointer would be lost to whoever knows only its id.
+// writePointers writes the pointers of the records that are new.
 func (e *Engine) writePointers(ctx context.Context, w *write, slots []*slot) error {
-	if w.family.isRoot() {
-		return nil
-	}
 	var ops []table.Op
 	for _, s := range slots {
-		if !s.stored.Exists() {
-			ops = append(ops, table.Put(e.pointer(w.workspace, w.family, s.state), table.Condition{}))
+		if !s.found() {
+			ops = append(ops, e.newPointers(w, s)...)
 		}
 	}
 	if len(ops) == 0 {
