@@ -29,7 +29,11 @@ func describe(routes []route) ([]byte, error) {
 			item = object{}
 			paths[r.path] = item
 		}
-		item[strings.ToLower(r.method)] = operation(r)
+		op := operation(r)
+		if r.takes == recordsBody {
+			op["responses"].(object)["200"].(object)["links"] = links(r.family, routes)
+		}
+		item[strings.ToLower(r.method)] = op
 		if r.family != nil {
 			s := r.family.Schema
 			schemas[s.Singular] = shownSchema(s, s.All())
@@ -65,14 +69,45 @@ func describe(routes []route) ([]byte, error) {
 
 var pathParameter = regexp.MustCompile(`\{(\w+)\}`)
 
+// exampleID is what the description's examples call a record.
+const exampleID = "12345"
+
 // pathParameters describes what the names in paths stand for.
-var pathParameters = map[string]object{
-	"id":         {"type": "string", "description": "ID of the record; percent-encoded where needed"},
-	"account_id": {"type": "string", "description": "Account the record belongs to, where its id is not unique"},
-	"name":       {"type": "string", "description": "Name of the entry"},
-	"key":        {"type": "string", "description": "Key of the dimension"},
-	"email":      {"type": "string", "description": "E-mail address of the manager"},
-	"timestamp":  {"type": "string", "description": "Instant of the entry: a whole number of epoch milliseconds"},
+var pathParameters = map[string]struct {
+	typ     schema.Type
+	example any
+	doc     string
+}{
+	"id":         {schema.String, exampleID, "ID of the record; percent-encoded where needed"},
+	"account_id": {schema.String, exampleID, "Account the record belongs to, where its id is not unique"},
+	"name":       {schema.String, "trial", "Name of the entry"},
+	"key":        {schema.String, "favorite_fruit", "Key of the dimension"},
+	"email":      {schema.String, "csm@example.com", "E-mail address of the manager"},
+	"timestamp":  {schema.Time, 1500000000000, "Instant of the entry, in epoch ms"},
+}
+
+// links describes what can be done next with the first record of an upload.
+func links(f *resource.Family, routes []route) object {
+	field := func(ordinal int) string { return "$request.body#/records/0/" + f.Schema.Fields[ordinal].Name }
+	next := object{}
+	for _, r := range routes {
+		if !strings.HasPrefix(r.path+"/", "/"+f.Schema.Name+"/{id}/") {
+			continue
+		}
+		parameters := object{"id": field(f.ID)}
+		if strings.Contains(r.path, "{account_id}") {
+			parameters["account_id"] = field(f.Account)
+		}
+		next[operationID(r)] = object{
+			"operationRef": "#/paths/" + strings.ReplaceAll(r.path, "/", "~1") + "/" + strings.ToLower(r.method),
+			"parameters":   parameters,
+		}
+	}
+	return next
+}
+
+func operationID(r route) string {
+	return strings.ToLower(r.method) + pathParameter.ReplaceAllString(strings.ReplaceAll(r.path, "/", "_"), "by_$1")
 }
 
 func operation(r route) object {
@@ -80,8 +115,8 @@ func operation(r route) object {
 	for _, m := range pathParameter.FindAllStringSubmatch(r.path, -1) {
 		p := pathParameters[m[1]]
 		parameters = append(parameters, object{
-			"name": m[1], "in": "path", "required": true, "description": p["description"],
-			"schema": object{"type": p["type"]},
+			"name": m[1], "in": "path", "required": true, "description": p.doc, "example": p.example,
+			"schema": typeSchema(&schema.Field{Type: p.typ}),
 		})
 	}
 	for _, q := range r.query {
@@ -89,9 +124,8 @@ func operation(r route) object {
 			"name": q.name, "in": "query", "description": q.doc, "schema": q.schema(),
 		})
 	}
-	name := strings.ToLower(r.method) + pathParameter.ReplaceAllString(strings.ReplaceAll(r.path, "/", "_"), "by_$1")
 	op := object{
-		"operationId": name,
+		"operationId": operationID(r),
 		"summary":     r.summary,
 		"parameters":  parameters,
 		"responses":   responses(r),
@@ -287,9 +321,13 @@ func inputSchema(s *schema.Schema) object {
 		default:
 			p = nullable(typeSchema(f))
 		}
+		if p["type"] == "string" {
+			p["minLength"] = 1 // what must be there must not be empty
+		}
 		switch f.Type {
 		case schema.ID:
 			p["description"] = f.Doc + ". A number is taken as its literal text"
+			p["examples"] = []string{exampleID}
 		case schema.Label:
 			p["description"] = f.Doc + ". A number or boolean is taken as its literal text"
 		default:
