@@ -87,7 +87,7 @@ func (h History) Without(start int64) (History, bool) {
 	if i < 0 {
 		return h, false
 	}
-	return slices.Concat(History{}, h[:i], h[i+1:]), true
+	return append(append(make(History, 0, len(h)-1), h[:i]...), h[i+1:]...), true
 }
 
 // Subscription is one of an account's subscriptions.
