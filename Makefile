@@ -3,10 +3,11 @@
 SHELL := /bin/bash -o pipefail
 .DEFAULT_GOAL := help
 
-TOOLS       := $(CURDIR)/.tools
-BUILD       := $(CURDIR)/.build
-STATICCHECK := $(TOOLS)/bin/staticcheck
-DYNAMODB    := $(TOOLS)/dynamodb-local
+TOOLS        := $(CURDIR)/.tools
+BUILD        := $(CURDIR)/.build
+STATICCHECK  := $(TOOLS)/bin/staticcheck
+DYNAMODB     := $(TOOLS)/dynamodb-local
+SCHEMATHESIS := $(TOOLS)/schemathesis
 
 STATICCHECK_VERSION := v0.8.2
 
@@ -71,7 +72,7 @@ fmt: ## format the code
 clean: ## remove what was built and installed here, but no data
 	rm -rf $(BUILD) $(TOOLS)
 
-tools: $(TOOLS)/.staticcheck $(DYNAMODB)/.installed ## install the tools of the tests into .tools
+tools: $(TOOLS)/.staticcheck $(DYNAMODB)/.installed $(SCHEMATHESIS)/.installed ## install the tools of the tests into .tools
 
 $(TOOLS)/.staticcheck: Makefile
 	@echo "installing staticcheck $(STATICCHECK_VERSION)"
@@ -88,4 +89,17 @@ $(DYNAMODB)/.installed: localstack/dynamodb-local/pom.xml
 	  mvn -q -B -f $< -Dmaven.repo.local=$(TOOLS)/m2 dependency:copy-dependencies -DoutputDirectory=$(DYNAMODB) && touch $@; \
 	else \
 	  $(call left_out,the tests on DynamoDB Local: they need Java 17 and Maven); \
+	fi
+
+# The test of the running product against its own description.
+$(SCHEMATHESIS)/.installed: localstack/schemathesis/requirements.txt
+	@if ! python3 -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	  $(call left_out,the test by schemathesis: it needs Python 3.11 with venv and pip); \
+	elif echo "installing $$(grep '^schemathesis==' $<)" && \
+	  python3 -m venv --clear $(SCHEMATHESIS) && \
+	  $(SCHEMATHESIS)/bin/python -m pip install -q --disable-pip-version-check -r $<; then \
+	  touch $@; \
+	else \
+	  rm -rf $(SCHEMATHESIS); \
+	  $(call left_out,the test by schemathesis: it could not be installed); \
 	fi
