@@ -169,10 +169,10 @@ func (h History) endAt(t int64) History {
 //     Another source alone is none.
 //   - A next renewal date moved later is a renewal, tied to the date before.
 //     Moved earlier, set or cleared it is a revenue change. Left out, it stays.
-//   - With End, the subscription ends there, and an end planned for another
-//     instant is moved. An end before the day only ends it: terms do not change
-//     in the past. An end before all that is known leaves nothing of it, and
-//     the snapshot is a first one.
+//   - With End, the subscription ends there: what starts later is gone and not
+//     compared with, and an end planned for another instant is moved. An end
+//     before the day only ends it: terms do not change in the past. If all that
+//     is known starts later, the snapshot is a first one.
 //   - Without End, the end planned for the run of the segment stays: that a
 //     snapshot is silent about it does not say that it was called off.
 //   - When all is over the subscription starts again, unless the snapshot's End
@@ -182,6 +182,9 @@ func (h History) endAt(t int64) History {
 // with other terms: the mark and its tie stay, until a next renewal date that
 // is no later than the renewed one takes the renewal back.
 func (h History) current(e Event, now int64) History {
+	if i := slices.IndexFunc(h, func(s Segment) bool { return s.Start >= e.End }); i >= 0 {
+		h = h[:i]
+	}
 	if len(h) == 0 {
 		s := e.over(blank)
 		s.IsEnd = e.End != Open
@@ -191,11 +194,7 @@ func (h History) current(e Event, now int64) History {
 	over := at < 0
 	from := max(startOfDay(now), h[0].Start)
 	if e.End <= from || over && e.End <= h[len(h)-1].End {
-		ended := h.endAt(e.End)
-		if len(ended) == 0 {
-			return ended.current(e, now)
-		}
-		return ended
+		return h.endAt(e.End)
 	}
 	if over {
 		s := e.over(h.termsAt(from))

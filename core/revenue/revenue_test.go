@@ -231,6 +231,8 @@ func TestApply(t *testing.T) {
 			[]string{"current 0..20 1", "current 0..25 2 now=7.5"}, "0..7 1; 7..25 2 end"},
 		{"an end removes what was planned behind it",
 			[]string{"revenue 0.. 1", "revenue 20.. 2", "revenue 30.. 3", "current 0..25 1 now=7.5"}, "0..20 1; 20..25 2 end"},
+		{"in a gap, an end before what was planned: it starts again today, up to that",
+			[]string{"current 0..4 1", "revenue 18.. 2 due=50", "current 0..15 2 now=7.5"}, "0..4 1 end; 7..15 2 end"},
 		{"an end behind a closed range prolongs it",
 			[]string{"revenue 0..10 1", "current 0..20 1 now=7.5"}, "0..20 1 end"},
 		{"an end today ends it today, on the terms of today",
