@@ -101,6 +101,8 @@ func TestMovements(t *testing.T) {
 		{"and back", [][]string{{"revenue 0.. 9223372036854775807", "revenue 5.. -9223372036854775808"}},
 			"0 new 0+9223372036854775807=9223372036854775807 a; 5 churn 9223372036854775807-9223372036854775808=-1 a; " +
 				"5 churn -1-9223372036854775807=-9223372036854775808 a"},
+		{"the largest fall that is told at once", [][]string{{"revenue 0.. 1", "revenue 5.. -9223372036854775807"}},
+			"0 new 0+1=1 a; 5 churn 1-9223372036854775808=-9223372036854775807 a"},
 	} {
 		var histories []revenue.History
 		for _, events := range c.histories {

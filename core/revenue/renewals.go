@@ -116,7 +116,6 @@ func NextChange(subs []Subscription, t int64) int64 {
 		for _, s := range sub.History {
 			if s.Start > t {
 				next = min(next, s.Start)
-				break
 			}
 			if s.End > t {
 				next = min(next, s.End)
