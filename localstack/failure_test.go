@@ -286,11 +286,7 @@ func TestListsOfAWriterThatDied(t *testing.T) {
 			}
 			list := func(n int) (ids []string) {
 				t.Helper()
-				found, failure, err := living.List(t.Context(), resource.List{Workspace: "test", Family: accounts.Family, Page: n})
-				if err != nil || failure != nil {
-					t.Fatal(failure, err)
-				}
-				for _, r := range found {
+				for _, r := range pageOf(t, living, resource.List{Workspace: "test", Family: accounts.Family, Page: n}) {
 					ids = append(ids, r[accounts.Family.ID].Text())
 				}
 				return ids

@@ -18,6 +18,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -26,6 +27,7 @@ import (
 	"tenure/core/catalog"
 	"tenure/core/config"
 	"tenure/core/resource"
+	"tenure/core/rollup"
 	"tenure/core/table/embedded"
 )
 
@@ -58,7 +60,7 @@ func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return fmt.Errorf("DATA_DIR: %w", err)
 	}
-	store, err := embedded.Open(filepath.Join(c.DataDir, "table"), embedded.Options{})
+	store, err := embedded.Open(filepath.Join(c.DataDir, "table"), embedded.Options{Feed: rollup.Concerns})
 	if err != nil {
 		return fmt.Errorf("DATA_DIR: %w", err)
 	}
@@ -92,15 +94,13 @@ func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	done := make(chan struct{})
-	housekeepingCtx, stopHousekeeping := context.WithCancel(context.Background())
-	go func() {
-		defer close(done)
-		keepHouse(housekeepingCtx, store, keys, engine)
-	}()
+	background, stopBackground := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	group.Go(func() { keepHouse(background, store, keys, engine) })
+	group.Go(func() { derive(background, store, keys, rollup.New(engine)) })
 	defer func() {
-		stopHousekeeping()
-		<-done
+		stopBackground()
+		group.Wait()
 	}()
 
 	fmt.Fprintf(out, "Data in     %s\n", c.DataDir)

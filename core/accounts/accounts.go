@@ -5,6 +5,7 @@ package accounts
 
 import (
 	"iter"
+	"slices"
 
 	"tenure/core/nps"
 	"tenure/core/resource"
@@ -12,7 +13,7 @@ import (
 	"tenure/core/table"
 )
 
-var declaration = schema.New("accounts", "Account", []schema.Field{
+var declaration = schema.New("accounts", "Account", slices.Concat([]schema.Field{
 	{Name: "account_id", Type: schema.ID, MaxLen: 256, Required: schema.Always, Doc: "Primary account ID; unique across accounts"},
 	{Name: "name", Type: schema.String, MaxLen: 512, Required: schema.OnInsert, Doc: "Company name"},
 	{Name: "crm_account_id", Type: schema.ID, MaxLen: 256, Doc: "This account's ID in the CRM system"},
@@ -47,7 +48,14 @@ var declaration = schema.New("accounts", "Account", []schema.Field{
 	{Name: "inactive_reason", Type: schema.String, MaxLen: 512, Doc: "Reason the account became inactive"},
 	{Name: "stage", Type: schema.String, MaxLen: 80, Doc: "Current stage; setting it closes the open stage and starts this one now. Not together with stage_history"},
 	{Name: "current_stage", Type: schema.String, ReadOnly: true, Doc: "Name of the open stage"},
-	{Name: "current_mrr", Type: schema.Long, ReadOnly: true, Doc: "Monthly recurring revenue in cents"},
+	{Name: "current_mrr", Type: schema.Long, ReadOnly: true, Doc: "Monthly recurring revenue in cents; null for an account that never had a subscription"},
+	{Name: "revenue_schedule", Type: schema.List, ReadOnly: true, Shown: schema.Never, Key: []string{"from"},
+		Doc: "What follows from the subscriptions, from each instant on",
+		Sub: []schema.Field{
+			{Name: "from", Type: schema.Time, Doc: "From when on, in epoch ms"},
+			{Name: "current_mrr", Type: schema.Long, Doc: "Monthly recurring revenue in cents"},
+			{Name: "renewal_date", Type: schema.Time, Doc: "The earliest open renewal, in epoch ms"},
+		}},
 	{Name: "current_nps_score", Type: schema.Integer, Range: &schema.Range{Min: -100, Max: 100}, Doc: "Net promoter score; set directly, it stands until nps_history changes"},
 	{Name: "current_health_score", Type: schema.Integer, ReadOnly: true, Doc: "Health score, 0 to 100"},
 	{Name: "assigned_csms", Type: schema.List, Shown: schema.OnInclude, Form: schema.Strings, Key: []string{"email"},
@@ -55,9 +63,7 @@ var declaration = schema.New("accounts", "Account", []schema.Field{
 		Sub: []schema.Field{
 			{Name: "email", Type: schema.String, MaxLen: 256, Required: schema.Always, Email: true, Doc: "E-mail address of the manager"},
 		}},
-	dimensions("label", schema.Field{Type: schema.Label, MaxLen: 256, Doc: "Text of the dimension"}),
-	dimensions("value", schema.Field{Type: schema.Double, Doc: "Number of the dimension"}),
-	dimensions("event", schema.Field{Type: schema.Time, Doc: "Instant of the dimension, in epoch ms"}),
+}, schema.As(schema.OnInclude, schema.Map, schema.CustomDimensions(schema.Optional)), []schema.Field{
 	{Name: "documents", Type: schema.List, Shown: schema.SingleRead, Key: []string{"name"},
 		Doc: "Documents by URL, merged by name; a null url deletes the entry",
 		Sub: []schema.Field{
@@ -80,19 +86,7 @@ var declaration = schema.New("accounts", "Account", []schema.Field{
 			{Name: "username", Type: schema.String, MaxLen: 128, Doc: "Who gave the score"},
 			{Name: "comments", Type: schema.String, MaxLen: 4096, Doc: "Comments given with the score"},
 		}},
-})
-
-func dimensions(kind string, value schema.Field) schema.Field {
-	value.Name = "value"
-	return schema.Field{
-		Name: "custom_" + kind + "_dimensions", Type: schema.List, Shown: schema.OnInclude, Form: schema.Map, Key: []string{"key"},
-		Doc: "Custom " + kind + " dimensions, merged by key with those set before; a null value is stored as null",
-		Sub: []schema.Field{
-			{Name: "key", Type: schema.String, MaxLen: 256, Required: schema.Always, Doc: "Name of the dimension"},
-			value,
-		},
-	}
-}
+}))
 
 var (
 	id           = declaration.Ordinal("account_id")
@@ -105,6 +99,9 @@ var (
 	reason       = declaration.Ordinal("inactive_reason")
 	stage        = declaration.Ordinal("stage")
 	currentStage = declaration.Ordinal("current_stage")
+	renewalDate  = declaration.Ordinal("renewal_date")
+	currentMRR   = declaration.Ordinal("current_mrr")
+	schedule     = declaration.Ordinal("revenue_schedule")
 	currentNPS   = declaration.Ordinal("current_nps_score")
 	csms         = declaration.Ordinal("assigned_csms")
 	stageHistory = declaration.Ordinal("stage_history")
@@ -177,6 +174,7 @@ func show(r schema.Record, now int64) {
 		r[isActive] = schema.Bool(false)
 	}
 	r[stage] = r[currentStage]
+	showRevenue(r, now)
 }
 
 // inactiveFrom returns the instant (epoch ms) from which the account is

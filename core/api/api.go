@@ -189,6 +189,7 @@ func (s *server) endpoint(routes []route) http.Handler {
 type request struct {
 	*http.Request
 	ctx    context.Context
+	route  *route
 	caller access.Caller
 	query  url.Values
 }
@@ -213,7 +214,7 @@ func (s *server) serve(route *route, w http.ResponseWriter, hr *http.Request) {
 	// parameters than those that an endpoint knows are nobody's error. But a
 	// DELETE that lost one of those would delete more than was meant.
 	query, queryErr := url.ParseQuery(hr.URL.RawQuery)
-	r := &request{Request: hr, ctx: ctx, query: query}
+	r := &request{Request: hr, ctx: ctx, route: route, query: query}
 	if !route.public {
 		caller, err := s.authenticate(r)
 		if err != nil {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"io"
 	"math"
 	"net/http"
 	"slices"
@@ -20,51 +21,90 @@ type listQuery struct {
 	ascending       bool
 	includeInactive bool
 	include         []string
-	echo            []byte // the supplied parameters, as members of the answer
+	accountID       string
+	times           map[string]int64 // the parameters that are instants, by name
+	echo            []byte           // the supplied parameters, as members of the answer
 }
 
-// parseList reads the parameters of a list (contract P10 to P12). allowed
-// names those that this list has, besides page.
-func parseList(r *request, allowed ...string) (listQuery, *core.Failure) {
-	var q listQuery
-	supplied := func(name string) (string, bool) {
-		value := r.query.Get(name)
-		return value, value != "" && slices.Contains(allowed, name)
-	}
-	echo := func(name string, value []byte) {
-		q.echo = append(append(append(q.echo, ',', '"'), name...), '"', ':')
-		q.echo = append(q.echo, value...)
-	}
-	if text := r.query.Get("page"); text != "" {
-		page, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || page < 0 || page >= math.MaxInt64/resource.MaxPageSize {
-			return q, &core.Failure{Code: core.OutOfRange, Field: "page", Message: "'page' must be a whole number from 0"}
+// parseList reads the parameters that the route of a list has (contract P10 to
+// P12).
+func parseList(r *request) (q listQuery, failure *core.Failure) {
+	for _, p := range r.route.query {
+		text := r.query.Get(p.name)
+		if text == "" {
+			continue
 		}
-		q.page = int(page)
+		value, failure := q.set(p, text)
+		if failure != nil {
+			return q, failure
+		}
+		if p.name != page.name { // it comes back as current_page
+			q.echo = append(append(append(q.echo, ',', '"'), p.name...), '"', ':')
+			q.echo = append(q.echo, value...)
+		}
 	}
-	if text, ok := supplied("order_by"); ok {
+	return q, nil
+}
+
+// set takes one supplied parameter, and returns its typed value.
+func (q *listQuery) set(p parameter, text string) (schema.Value, *core.Failure) {
+	switch p.typ {
+	case schema.Boolean:
+		on := parseBool(text)
+		if p.name == includeInactive.name {
+			q.includeInactive = on
+		}
+		return schema.Bool(on), nil
+	case schema.Time:
+		at, failure := parseTime(p.name, text)
+		if failure != nil {
+			return nil, failure
+		}
+		if q.times == nil {
+			q.times = map[string]int64{}
+		}
+		q.times[p.name] = at
+		return schema.Int(at), nil
+	}
+	switch p.name {
+	case page.name:
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n < 0 || n >= math.MaxInt64/resource.MaxPageSize {
+			return nil, &core.Failure{Code: core.OutOfRange, Field: p.name, Message: "'page' must be a whole number from 0"}
+		}
+		q.page = int(n)
+	case direction.name:
+		text = strings.ToLower(text)
+		if !slices.Contains(p.choices, text) {
+			return nil, notAChoice(p.name, p.choices)
+		}
+		q.ascending = text == "asc"
+	case "order_by":
+		if !slices.Contains(p.choices, text) {
+			return nil, notAChoice(p.name, p.choices)
+		}
 		q.orderBy = text
-		echo("order_by", schema.Text(text))
-	}
-	if text, ok := supplied("direction"); ok {
-		direction := strings.ToLower(text)
-		if direction != "asc" && direction != "desc" {
-			return q, &core.Failure{Code: core.NotAChoice, Field: "direction", Message: "'direction' must be one of: asc, desc"}
-		}
-		q.ascending = direction == "asc"
-		echo("direction", schema.Text(direction))
-	}
-	if text, ok := supplied("include_inactive"); ok {
-		q.includeInactive = parseBool(text)
-		echo("include_inactive", schema.Bool(q.includeInactive))
-	}
-	if text, ok := supplied("include"); ok {
+	case "account_id":
+		q.accountID = text
+	case "include":
 		for name := range strings.SplitSeq(text, ",") {
 			q.include = append(q.include, strings.TrimSpace(name))
 		}
-		echo("include", schema.Text(text))
 	}
-	return q, nil
+	return schema.Text(text), nil
+}
+
+func notAChoice(name string, choices []string) *core.Failure {
+	return &core.Failure{Code: core.NotAChoice, Field: name, Message: "'" + name + "' must be one of: " + strings.Join(choices, ", ")}
+}
+
+// from returns the instant that a parameter gives, or nil.
+func (q *listQuery) from(name string) *int64 {
+	at, given := q.times[name]
+	if !given {
+		return nil
+	}
+	return &at
 }
 
 // parseBool reads a boolean parameter liberally (contract P11): what cannot be
@@ -94,26 +134,31 @@ func pageOf[T any](all []T, page int) []T {
 
 // pageAnswer answers a list with one page of records.
 func pageAnswer(q listQuery, s *schema.Schema, records []schema.Record, shown []int) answer {
-	b := make([]byte, 0, 256+len(records)*1536)
+	b := append(appendRecords(pageStart(q, len(records)), s, records, shown), "]}"...)
+	return answer{status: http.StatusOK, body: b}
+}
+
+// pageStart begins the answer of a list, with room for n records.
+func pageStart(q listQuery, n int) []byte {
+	b := make([]byte, 0, 256+n*1536)
 	b = fmt.Appendf(b, `{"current_page":%d,"max_page_size":%d,"status_is_ok":true`, q.page, resource.MaxPageSize)
-	b = append(b, q.echo...)
-	return resultsAnswer(b, s, records, shown)
+	return append(append(b, q.echo...), `,"results":[`...)
 }
 
 // recordsAnswer answers a single read.
 func recordsAnswer(s *schema.Schema, records []schema.Record) answer {
-	return resultsAnswer([]byte(`{"status_is_ok":true`), s, records, s.All())
+	b := appendRecords([]byte(`{"status_is_ok":true,"results":[`), s, records, s.All())
+	return answer{status: http.StatusOK, body: append(b, "]}"...)}
 }
 
-func resultsAnswer(b []byte, s *schema.Schema, records []schema.Record, shown []int) answer {
-	b = append(b, `,"results":[`...)
+func appendRecords(b []byte, s *schema.Schema, records []schema.Record, shown []int) []byte {
 	for i, record := range records {
 		if i > 0 {
 			b = append(b, ',')
 		}
 		b = s.AppendObject(b, record, shown)
 	}
-	return answer{status: http.StatusOK, body: append(b, "]}"...)}
+	return b
 }
 
 // readFailure answers a read that was refused.
@@ -125,29 +170,57 @@ func readFailure(f *core.Failure) answer {
 
 // list serves the list of all records of a family.
 func list(s *server, r *request, f *resource.Family) answer {
-	allowed := []string{"order_by", "direction", "include_inactive"}
-	if len(extras(f)) > 0 {
-		allowed = append(allowed, "include")
-	}
-	q, failure := parseList(r, allowed...)
+	q, failure := parseList(r)
 	if failure != nil {
 		return readFailure(failure)
 	}
-	records, failure, err := s.Engine.List(r.ctx, resource.List{
-		Workspace:  r.caller.Workspace,
-		Family:     f,
-		OrderBy:    q.orderBy,
-		Descending: !q.ascending,
-		Inactive:   q.includeInactive,
-		Page:       q.page,
-	})
+	return s.listed(r, q, resource.List{Family: f})
+}
+
+// listed answers a list of one page of l, which lacks only what q says.
+func (s *server) listed(r *request, q listQuery, l resource.List) answer {
+	l.Workspace, l.OrderBy, l.Descending, l.Page = r.caller.Workspace, q.orderBy, !q.ascending, q.page
+	l.Inactive = l.Inactive || q.includeInactive
+	listing, failure, err := s.Engine.List(r.ctx, l)
 	switch {
 	case err != nil:
 		return s.answerError(r, err)
 	case failure != nil:
 		return readFailure(failure)
 	}
-	return pageAnswer(q, f.Schema, records, f.Schema.Shown(q.include))
+	first, err := listing.Next(r.ctx)
+	if err != nil {
+		return s.answerError(r, err)
+	}
+	shown := l.Family.Schema.Shown(q.include)
+	return answer{
+		status: http.StatusOK,
+		body:   appendRecords(pageStart(q, len(first)), l.Family.Schema, first, shown),
+		more: func(w io.Writer) {
+			s.writeRest(r, w, l.Family.Schema, shown, func() ([]schema.Record, error) { return listing.Next(r.ctx) })
+		},
+	}
+}
+
+// writeRest writes what follows the first records of a page, as next gives it,
+// and the end of the answer. The status has been sent, so what fails now cuts
+// the answer off.
+func (s *server) writeRest(r *request, w io.Writer, family *schema.Schema, shown []int, next func() ([]schema.Record, error)) {
+	for {
+		records, err := next()
+		if err != nil {
+			s.Log.Error("answer cut off", "method", r.Method, "path", r.URL.Path, "error", err)
+			panic(http.ErrAbortHandler)
+		}
+		if len(records) == 0 {
+			_, _ = io.WriteString(w, "]}") // a client that has gone away cannot be told about it
+			return
+		}
+		b := appendRecords([]byte{','}, family, records, shown)
+		if _, err := w.Write(b); err != nil {
+			return
+		}
+	}
 }
 
 // read serves one record of a family.
@@ -164,22 +237,32 @@ func read(s *server, r *request, f *resource.Family) answer {
 
 // target names the record that the path does.
 func target(r *request, f *resource.Family) resource.Target {
-	return resource.Target{Workspace: r.caller.Workspace, Family: f, ID: r.id("id"), Account: r.id("account_id")}
+	t := resource.Target{Workspace: r.caller.Workspace, Family: f, ID: r.id("id"), Account: r.id("account_id")}
+	if external := r.id("external_id"); external != "" {
+		t.ID, t.External = external, true
+	}
+	return t
+}
+
+// remove serves DELETE of a record of a family without inactive ones.
+func remove(s *server, r *request, f *resource.Family) answer {
+	failure, err := s.Engine.Remove(r.ctx, target(r, f))
+	return s.outcome(r, failure, err)
 }
 
 // ofAccount serves the list of a family's records that belong to an account.
 func ofAccount(s *server, r *request, f *resource.Family) answer {
-	q, failure := parseList(r, "order_by", "direction", "include_inactive")
+	q, failure := parseList(r)
 	if failure != nil {
 		return readFailure(failure)
 	}
-	order := f.ID
-	if q.orderBy != "" && q.orderBy != "id" {
-		var known bool
-		if order, known = f.Schema.Lookup(q.orderBy); !known || f.Schema.Fields[order].Type == schema.List {
-			return readFailure(&core.Failure{Code: core.NotAChoice, Field: "order_by",
-				Message: "'order_by' must be one of: " + strings.Join(f.Schema.Scalars(), ", ")})
-		}
+	order := f.OfAccountOrder
+	switch q.orderBy {
+	case "":
+	case "id":
+		order = f.ID
+	default:
+		order = f.Schema.Ordinal(q.orderBy)
 	}
 	records, failure, err := s.Engine.OfAccount(r.ctx, r.caller.Workspace, f, r.id("id"), order, !q.ascending, q.includeInactive)
 	switch {

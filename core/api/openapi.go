@@ -2,13 +2,16 @@ package api
 
 import (
 	"encoding/json"
-	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 
 	"tenure/core/accounts"
+	"tenure/core/metrics"
 	"tenure/core/resource"
 	"tenure/core/schema"
+	"tenure/core/search"
+	"tenure/core/subscriptions"
 )
 
 // object is a JSON object of the description.
@@ -37,11 +40,21 @@ func describe(routes []route) ([]byte, error) {
 		if r.family != nil {
 			s := r.family.Schema
 			schemas[s.Singular] = shownSchema(s, s.All())
-			schemas[s.Singular+"Input"] = inputSchema(s)
-			schemas[s.Singular+"Options"] = optionsSchema(r.family)
+			switch r.takes {
+			case recordsBody:
+				schemas[s.Singular+"Input"] = inputSchema(s)
+				schemas[s.Singular+"Options"] = optionsSchema(r.family)
+			case dataBody:
+				schemas[s.Singular+"Change"] = changeSchema(r.family)
+			}
 		}
-		if r.gives == documentsPage {
+		switch r.gives {
+		case documentsPage:
 			schemas["Document"] = shownSchema(accounts.DocumentList, accounts.DocumentList.All())
+		case segmentsPage:
+			schemas["Segment"] = shownSchema(subscriptions.Segments, subscriptions.Segments.All())
+		case pointsPage:
+			schemas["Points"] = pointsSchema()
 		}
 	}
 	return json.Marshal(object{
@@ -49,7 +62,7 @@ func describe(routes []route) ([]byte, error) {
 		"info": object{
 			"title":   "Tenure Account API",
 			"version": "2",
-			"description": "Accounts, product users and contacts. Bodies and answers are JSON whatever their Content-Type says. " +
+			"description": "Accounts and everything that belongs to them. Bodies and answers are JSON whatever their Content-Type says. " +
 				"What is wrong with a request's content is told with status 200 and status_is_ok false. " +
 				"Lists are ordered by Unicode code points, those of a whole workspace by the first 1,000 bytes or so; unset values come first when ascending. " +
 				"Request bodies may be gzip-compressed and are limited to 10 MB, decompressed.",
@@ -83,7 +96,9 @@ var pathParameters = map[string]struct {
 	"name":       {schema.String, "trial", "Name of the entry"},
 	"key":        {schema.String, "favorite_fruit", "Key of the dimension"},
 	"email":      {schema.String, "csm@example.com", "E-mail address of the manager"},
-	"timestamp":  {schema.Time, 1500000000000, "Instant of the entry, in epoch ms"},
+
+	"external_id": {schema.String, exampleID, "External ID of the record; percent-encoded where needed"},
+	"timestamp":   {schema.Time, 1500000000000, "Instant of the entry, in epoch ms"},
 }
 
 // links describes what can be done next with the first record of an upload.
@@ -131,23 +146,41 @@ func operation(r route) object {
 		"responses":   responses(r),
 	}
 	if r.takes != noBody {
-		s := r.family.Schema
-		properties := object{"options": ref(s.Singular + "Options")}
-		required := "data"
-		if r.takes == recordsBody {
-			required = "records"
-			properties["records"] = object{"type": "array", "items": ref(s.Singular + "Input")}
-		} else {
-			properties["data"] = ref(s.Singular + "Input")
-		}
-		op["requestBody"] = object{
-			"required": true,
-			"content": content(object{
-				"type": "object", "required": []string{required}, "properties": properties,
-			}),
-		}
+		op["requestBody"] = object{"required": true, "content": content(bodySchema(r))}
 	}
 	return op
+}
+
+// bodySchema describes the body that a route takes.
+func bodySchema(r route) object {
+	s := r.family.Schema
+	properties, required := object{}, "records"
+	switch r.takes {
+	case recordsBody:
+		properties["options"] = ref(s.Singular + "Options")
+		properties["records"] = object{"type": "array", "items": ref(s.Singular + "Input")}
+	case conditionsBody:
+		properties["records"] = object{"type": "array", "items": conditionSchema(s)}
+	case dataBody:
+		required = "data"
+		properties["options"] = ref(s.Singular + "Options")
+		properties["data"] = ref(s.Singular + "Change")
+	}
+	return object{"type": "object", "required": []string{required}, "properties": properties}
+}
+
+// conditionSchema describes one condition of a search.
+func conditionSchema(s *schema.Schema) object {
+	return object{
+		"type": "object", "required": []string{"attribute"},
+		"description": "A condition; a record has to meet all of them",
+		"properties": object{
+			"attribute": object{"type": "string", "enum": s.Scalars(), "description": "The attribute to compare"},
+			"operator": object{"type": "string", "enum": search.Operators, "default": search.Operators[0],
+				"description": "eq and ne compare exactly; lt, le, gt and ge need a number; like and notLike look for a part of a text, whatever its case; isTrue and isFalse need a boolean and no value"},
+			"value": object{"type": []string{"string", "number", "boolean"}, "description": "What to compare with, of the attribute's type"},
+		},
+	}
 }
 
 func (q parameter) schema() object {
@@ -192,11 +225,19 @@ func responses(r route) object {
 	switch r.gives {
 	case oneRecord:
 		results(ref(r.family.Schema.Singular))
-	case onePage, documentsPage:
-		if r.gives == documentsPage {
+	case onePage, documentsPage, segmentsPage, pointsPage, movementsPage:
+		switch r.gives {
+		case documentsPage:
 			results(ref("Document"))
-		} else {
+		case segmentsPage:
+			results(ref("Segment"))
+		case pointsPage:
+			results(ref("Points"))
+		default:
 			results(ref(r.family.Schema.Singular))
+		}
+		if r.gives == movementsPage {
+			totals(properties)
 		}
 		properties["current_page"] = object{"type": "integer"}
 		properties["max_page_size"] = object{"type": "integer", "const": resource.MaxPageSize}
@@ -245,10 +286,37 @@ func responses(r route) object {
 	if r.takes != noBody {
 		answers["413"] = status("The body exceeds 10 MB")
 	}
-	if r.method == http.MethodPost {
+	if r.takes == recordsBody {
 		answers["429"] = status("Another upload under this key is under way; not processed")
 	}
 	return answers
+}
+
+// totals describes what the movements of a window come to.
+func totals(properties object) {
+	cents := func(doc string) object {
+		return object{"type": "integer", "format": "int64", "description": doc + ", in cents"}
+	}
+	share := func(doc string) object {
+		return object{"type": []string{"number", "null"}, "description": doc + "; null when no account paid when the window began"}
+	}
+	properties["totals"] = object{"type": "object", "properties": object{
+		"new": cents("New MRR"), "expansion": cents("Expansion"), "contraction": cents("Contraction, not positive"),
+		"churn": cents("Churn, not positive"), "net": cents("The sum of them"),
+	}}
+	properties["opening_mrr"] = cents("MRR of all accounts when the window begins")
+	properties["closing_mrr"] = cents("MRR of all accounts when it ends")
+	properties["net_revenue_retention"] = share("What the accounts that paid when the window began pay at its end, as a share of that")
+	properties["gross_revenue_retention"] = share("The same, without what accounts pay more than they did")
+}
+
+// pointsSchema describes a group of data points of metrics.
+func pointsSchema() object {
+	return object{
+		"type": "object", "description": "Data points by the names of their metrics",
+		"properties":           object{"account_id": object{"type": "string", "description": "Account ID, where the points of several accounts are listed"}},
+		"additionalProperties": object{"type": "array", "items": shownSchema(metrics.Points, metrics.Points.All())},
+	}
 }
 
 // counts describes how many records a change concerned.
@@ -352,6 +420,16 @@ func inputSchema(s *schema.Schema) object {
 		}
 	}
 	return object{"type": "object", "properties": properties, "required": required}
+}
+
+// changeSchema describes what a PUT of a family takes: the path says which record
+// is meant.
+func changeSchema(f *resource.Family) object {
+	s := inputSchema(f.Schema)
+	s["required"] = slices.DeleteFunc(s["required"].([]string), func(name string) bool {
+		return name == f.Schema.Fields[f.ID].Name || name == f.Schema.Fields[f.Account].Name || name == "event"
+	})
+	return s
 }
 
 // shownSchema describes the given fields as answers show them.

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tenure/core"
+	"tenure/core/schema"
 )
 
 func TestTidyPathDropsOneTrailingSlashAndRefusesWhatTheMuxWouldRedirect(t *testing.T) {
@@ -52,10 +53,11 @@ func TestTidyPathLeavesTheRequestItWasGivenAlone(t *testing.T) {
 	}
 }
 
-// queryOf returns a request with that query, as serve sees it.
-func queryOf(query string) *request {
+// queryOf returns a request with that query, as serve sees it, of a route with
+// those parameters.
+func queryOf(query string, parameters ...parameter) *request {
 	values, _ := url.ParseQuery(query) // as serve does: what cannot be read is not there
-	return &request{query: values}
+	return &request{query: values, route: &route{query: append(parameters, page)}}
 }
 
 func TestListQueriesAreReadLiberallyAndEchoed(t *testing.T) {
@@ -76,12 +78,14 @@ func TestListQueriesAreReadLiberallyAndEchoed(t *testing.T) {
 		{"include_inactive=yes", listQuery{echo: []byte(`,"include_inactive":false`)}},
 		{"include=a,%20b", listQuery{include: []string{"a", "b"}, echo: []byte(`,"include":"a, b"`)}},
 		{"api_key=not-a-real-key&nonsense=1", listQuery{}},
-		{"order_by=%22%0A", listQuery{orderBy: "\"\n", echo: []byte(`,"order_by":"\"\n"`)}},
+		{"account_id=%22%0A", listQuery{accountID: "\"\n", echo: []byte(`,"account_id":"\"\n"`)}},
+		{"create_time=12", listQuery{times: map[string]int64{"create_time": 12}, echo: []byte(`,"create_time":12`)}},
 		{"direction=asc&order_by=id&include_inactive=true", listQuery{orderBy: "id", ascending: true, includeInactive: true,
 			echo: []byte(`,"order_by":"id","direction":"asc","include_inactive":true`)}},
 		{"a=%zz&page=2", listQuery{page: 2}},
 	} {
-		got, failure := parseList(queryOf(c.query), "order_by", "direction", "include_inactive", "include")
+		got, failure := parseList(queryOf(c.query, orderBy([]string{"name"}, "name"), direction, includeInactive,
+			parameter{name: "include", typ: schema.String}, accountFilter, createdFrom))
 		if failure != nil || !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: %+v, %v; want %+v", c.query, got, failure, c.want)
 		}
@@ -91,9 +95,9 @@ func TestListQueriesAreReadLiberallyAndEchoed(t *testing.T) {
 func TestBadListQueriesAreRefusedByName(t *testing.T) {
 	for query, field := range map[string]string{
 		"page=-1": "page", "page=x": "page", "page=1.0": "page", "page=9223372036854775808": "page",
-		"direction=up": "direction",
+		"direction=up": "direction", "order_by=tier": "order_by", "create_time=soon": "create_time",
 	} {
-		_, failure := parseList(queryOf(query), "direction")
+		_, failure := parseList(queryOf(query, orderBy([]string{"name"}, "name"), direction, createdFrom))
 		if failure == nil || failure.Field != field {
 			t.Errorf("%s: %+v", query, failure)
 		}

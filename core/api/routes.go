@@ -2,13 +2,18 @@ package api
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"tenure/core"
 	"tenure/core/accounts"
+	"tenure/core/metrics"
 	"tenure/core/people"
 	"tenure/core/resource"
 	"tenure/core/schema"
+	"tenure/core/statements"
+	"tenure/core/subscriptions"
+	"tenure/core/tickets"
 )
 
 // route is one endpoint: what serves it and what its description says.
@@ -30,6 +35,7 @@ const (
 	noBody bodyKind = iota
 	recordsBody
 	dataBody
+	conditionsBody
 )
 
 type answerKind uint8
@@ -40,6 +46,9 @@ const (
 	oneRecord
 	uploadResult
 	documentsPage
+	pointsPage
+	segmentsPage
+	movementsPage
 )
 
 // parameter is one query parameter.
@@ -58,7 +67,10 @@ var (
 )
 
 func orderBy(choices []string, def string) parameter {
-	return parameter{name: "order_by", typ: schema.String, choices: append(choices, "id"), def: def, doc: "Field by which to order; id stands for the record's own id"}
+	if !slices.Contains(choices, "id") {
+		choices = append(choices, "id")
+	}
+	return parameter{name: "order_by", typ: schema.String, choices: choices, def: def, doc: "Field by which to order; id stands for the record's own id"}
 }
 
 // on binds a handler of any family to one.
@@ -66,34 +78,62 @@ func on(f *resource.Family, serve func(*server, *request, *resource.Family) answ
 	return func(s *server, r *request) answer { return serve(s, r, f) }
 }
 
-// routesOf returns the routes of the families. Any family has the five that
-// records share; accounts and people add theirs.
+// routesOf returns the routes of the families: those that records share, and
+// those that a family has of its own.
 func routesOf(families []*resource.Family) []route {
 	var routes []route
 	for _, f := range families {
-		path := "/" + f.Schema.Name
-		query := []parameter{orderBy(f.OrderNames(), f.OrderNames()[0]), direction, page, includeInactive}
-		noun := strings.ToLower(f.Schema.Singular)
-		one := path + "/{id}"
-		routes = append(routes,
-			route{method: http.MethodPost, path: path, family: f, takes: recordsBody, gives: uploadResult, serve: on(f, upload),
-				summary: "Bulk insert/modify " + noun + "s"},
-			route{method: http.MethodGet, path: one, family: f, gives: oneRecord, serve: on(f, read),
-				summary: "Retrieve a " + noun},
-			route{method: http.MethodPut, path: one, family: f, takes: dataBody, serve: on(f, modify),
-				summary: "Modify a " + noun},
-		)
-		if f == accounts.Family {
-			query = append(query, parameter{name: "include", typ: schema.String,
-				doc: "Extra information, separated by commas: " + strings.Join(extras(f), ", ")})
-			routes = append(routes, accountRoutes(f)...)
-		} else {
-			routes = append(routes, personRoutes(f)...)
+		path, noun := "/"+f.Schema.Name, strings.ToLower(f.Schema.Singular)
+		routes = append(routes, route{method: http.MethodPost, path: path, family: f, takes: recordsBody, gives: uploadResult,
+			serve: on(f, upload), summary: "Bulk insert/modify " + noun + "s"})
+		if f.Generated != nil {
+			routes = append(routes, conversationRoutes(f)...)
+			continue
 		}
-		routes = append(routes, route{method: http.MethodGet, path: path, family: f, gives: onePage, query: query, serve: on(f, list),
-			summary: "Retrieve all " + noun + "s"})
+		if f == metrics.Family {
+			routes = append(routes, metricRoutes(f)...)
+			continue
+		}
+		routes = append(routes,
+			route{method: http.MethodPut, path: path + "/{id}", family: f, takes: dataBody, serve: on(f, modify),
+				summary: "Modify " + article(noun)},
+		)
+		get := route{method: http.MethodGet, path: path + "/{id}", family: f, gives: oneRecord, serve: on(f, read),
+			summary: "Retrieve " + article(noun)}
+		if f == subscriptions.Family {
+			get.query, get.serve = []parameter{history}, subscription
+		}
+		routes = append(routes, get)
+		switch f {
+		case accounts.Family:
+			routes = append(routes, accountRoutes(f)...)
+		case people.Users, people.Contacts:
+			routes = append(routes, personRoutes(f)...)
+		default:
+			routes = append(routes, ownedRoutes(f)...)
+		}
+		if len(f.Orders) > 0 {
+			query := []parameter{orderBy(f.OrderNames(), f.OrderNames()[0]), direction, page}
+			if f.HiddenFrom != nil {
+				query = append(query, includeInactive)
+			}
+			if len(extras(f)) > 0 {
+				query = append(query, parameter{name: "include", typ: schema.String,
+					doc: "Extra information, separated by commas: " + strings.Join(extras(f), ", ")})
+			}
+			routes = append(routes, route{method: http.MethodGet, path: path, family: f, gives: onePage, query: query, serve: on(f, list),
+				summary: "Retrieve all " + noun + "s"})
+		}
 	}
-	return routes
+	return append(routes, searchRoutes(accounts.Family, people.Contacts, people.Users)...)
+}
+
+// article returns the noun with its indefinite article.
+func article(noun string) string {
+	if strings.ContainsRune("aeio", rune(noun[0])) {
+		return "an " + noun
+	}
+	return "a " + noun
 }
 
 // extras returns the names that the include parameter of a family knows.
@@ -118,11 +158,23 @@ func accountRoutes(f *resource.Family) []route {
 		{method: http.MethodGet, path: one + "/documents", gives: documentsPage, query: []parameter{page}, serve: accountDocuments,
 			summary: "Retrieve documents"},
 	}
-	for path, of := range map[string]*resource.Family{"/users": people.Users, "/contacts": people.Contacts} {
-		routes = append(routes, route{method: http.MethodGet, path: one + path, family: of, gives: onePage, serve: on(of, ofAccount),
-			query:   []parameter{orderBy(of.Schema.Scalars(), "user_id"), direction, page, includeInactive},
-			summary: "Retrieve " + path[1:] + " of an account"})
+	for _, list := range []struct {
+		path string
+		of   *resource.Family
+	}{{"users", people.Users}, {"contacts", people.Contacts}, {"support_tickets", tickets.Family}, {"statements", statements.Family}} {
+		scalars := list.of.Schema.Scalars()
+		query := []parameter{orderBy(scalars, list.of.Schema.Fields[list.of.OfAccountOrder].Name), direction, page}
+		if list.of.HiddenFrom != nil {
+			query = append(query, includeInactive)
+		}
+		routes = append(routes, route{method: http.MethodGet, path: one + "/" + list.path, family: list.of, gives: onePage,
+			serve: on(list.of, ofAccount), query: query, summary: "Retrieve the " + strings.ReplaceAll(list.path, "_", " ") + " of an account"})
 	}
+	routes = append(routes,
+		route{method: http.MethodGet, path: one + "/metrics", family: metrics.Family, gives: pointsPage, query: []parameter{direction, page},
+			serve: accountMetrics, summary: "Retrieve the custom metrics of an account"},
+	)
+	routes = append(routes, revenueRoutes()...)
 	remove := func(path, summary string, serve func(*server, *request) answer) {
 		routes = append(routes, route{method: http.MethodDelete, path: one + path, serve: serve, summary: summary})
 	}

@@ -23,6 +23,8 @@ const MaxBodyBytes = 10 << 20
 // would still get an entry of the answer.
 const maxRecords = 600_000
 
+var tooManyRecords = fmt.Sprintf("'records' must not have more than %d entries", maxRecords)
+
 // drainBytes is how much of a body that was refused is still read, so that a
 // client that is busy sending gets to see the answer.
 const drainBytes = 64 << 20
@@ -150,20 +152,9 @@ func upload(s *server, r *request, f *resource.Family) answer {
 	if failure != nil {
 		return s.uploadError(r, failure)
 	}
-	var records [][]byte
-	switch schema.Kind(parts[0]) {
-	case '[':
-		for record := range schema.Elements(parts[0]) {
-			if len(records) == maxRecords {
-				return s.uploadError(r, &core.Failure{Code: core.OutOfRange, Field: "records",
-					Message: fmt.Sprintf("'records' must not have more than %d entries", maxRecords)})
-			}
-			records = append(records, record)
-		}
-	case 0, 'n':
-		return s.uploadError(r, &core.Failure{Code: core.MissingField, Field: "records", Message: "Missing required field: 'records'"})
-	default:
-		return s.uploadError(r, &core.Failure{Code: core.WrongType, Field: "records", Message: "'records' value must be an array"})
+	records, failure := recordsOf(parts[0])
+	if failure != nil {
+		return s.uploadError(r, failure)
 	}
 	o, failure := parseOptions(parts[1], f)
 	if failure != nil {
@@ -265,43 +256,55 @@ func appendCounts(b []byte, inserted, changed, unchanged, failed int) []byte {
 
 // modify serves PUT of a family.
 func modify(s *server, r *request, f *resource.Family) answer {
+	m, failure, err := s.modification(r, f)
+	if failure != nil || err != nil {
+		return s.outcome(r, failure, err)
+	}
+	changed, failure, err := s.Engine.Modify(r.ctx, m)
+	return s.modified(r, m.DryRun, false, changed, failure, err)
+}
+
+// modification reads the body of a PUT.
+func (s *server) modification(r *request, f *resource.Family) (m resource.Modification, failure *core.Failure, err error) {
 	body, err := readBody(r)
 	if err != nil {
-		return s.answerError(r, err)
+		return m, nil, err
 	}
 	parts, failure := members(body, "data", "options")
 	if failure != nil {
-		return s.answerError(r, failure)
+		return m, failure, nil
 	}
 	data := parts[0]
 	o := options{}
 	switch schema.Kind(data) {
 	case '{':
 		if o, failure = parseOptions(parts[1], f); failure != nil {
-			return s.answerError(r, failure)
+			return m, failure, nil
 		}
 	case 0:
 		data = body // a bare object (contract P9)
 	default:
-		return s.answerError(r, &core.Failure{Code: core.WrongType, Field: "data", Message: "'data' value must be an object"})
+		return m, &core.Failure{Code: core.WrongType, Field: "data", Message: "'data' value must be an object"}, nil
 	}
 	patch, failure := f.Schema.Decode(data, o.rejectUnknownFields)
-	if failure != nil {
-		return s.answerError(r, failure)
-	}
-	changed, failure, err := s.Engine.Modify(r.ctx, resource.Modification{
-		Target: resource.Target{Workspace: r.caller.Workspace, Family: f, ID: r.id("id")},
-		Patch:  patch,
-		DryRun: o.dryRun,
+	return resource.Modification{
+		Target: target(r, f), Patch: patch, DryRun: o.dryRun,
 		Option: func(name string) bool { return o.family[name] },
-	})
-	if !o.dryRun || failure != nil || err != nil {
+	}, failure, nil
+}
+
+// modified answers a PUT.
+func (s *server) modified(r *request, dryRun, inserted, changed bool, failure *core.Failure, err error) answer {
+	if !dryRun || failure != nil || err != nil {
 		return s.outcome(r, failure, err)
 	}
-	n := 0
-	if changed {
+	n, m := 0, 0
+	switch {
+	case inserted:
 		n = 1
+	case changed:
+		m = 1
 	}
-	b := appendCounts([]byte(`{"status_is_ok":true,"dry_run":true`), 0, n, 1-n, 0)
+	b := appendCounts([]byte(`{"status_is_ok":true,"dry_run":true`), n, m, 1-n-m, 0)
 	return answer{status: http.StatusOK, body: append(b, '}')}
 }

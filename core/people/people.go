@@ -38,27 +38,6 @@ var details = []schema.Field{
 	{Name: "is_active", Type: schema.Boolean, Default: "true", Doc: "Whether the person is active; inactive ones are hidden from lists"},
 }
 
-// dimensions returns the three lists of custom dimensions; values says whether
-// an entry must have a value.
-func dimensions(values schema.Requirement) []schema.Field {
-	list := func(kind string, value schema.Field) schema.Field {
-		value.Name, value.Required = "value", values
-		return schema.Field{
-			Name: "custom_" + kind + "_dimensions", Type: schema.List, Key: []string{"key"},
-			Doc: "Custom " + kind + " dimensions, merged by key with those set before",
-			Sub: []schema.Field{
-				{Name: "key", Type: schema.String, MaxLen: 256, Required: schema.Always, Doc: "Name of the dimension"},
-				value,
-			},
-		}
-	}
-	return []schema.Field{
-		list("label", schema.Field{Type: schema.Label, MaxLen: 256, Doc: "Text of the dimension"}),
-		list("value", schema.Field{Type: schema.Double, Doc: "Number of the dimension"}),
-		list("event", schema.Field{Type: schema.Time, Doc: "Instant of the dimension, in epoch ms"}),
-	}
-}
-
 // RemoveDimensions returns the edit that removes the custom dimensions of every
 // kind called key, or all of them when key is nil. Removing what is not there is
 // no error (contract Q12).
@@ -84,7 +63,7 @@ var Users = family("account_users", "User", slices.Concat(
 		{Name: "is_primary", Type: schema.Boolean, Default: "false", Doc: "Whether the user is the account's primary user"},
 		{Name: "product_join_date", Type: schema.Time, Default: "now", Doc: "When the user was first seen on the product, in epoch ms"},
 		{Name: "contact_user_id", Type: schema.ID, MaxLen: 256, Doc: "The user's CRM ID, if the user is also a contact"},
-	}, details, dimensions(schema.Optional)))
+	}, details, schema.CustomDimensions(schema.Optional)))
 
 // Contacts is the family /account_contacts: people known to the CRM.
 var Contacts = family("account_contacts", "Contact", slices.Concat(
@@ -92,7 +71,7 @@ var Contacts = family("account_contacts", "Contact", slices.Concat(
 		{Name: "user_id", Type: schema.ID, MaxLen: 256, Required: schema.Always, Doc: "CRM ID of the contact"},
 		accountID, firstName, lastName,
 		{Name: "is_primary", Type: schema.Boolean, Default: "false", Doc: "Whether the contact is the account's primary contact"},
-	}, details, dimensions(schema.Always)))
+	}, details, schema.CustomDimensions(schema.Always)))
 
 func family(name, singular string, fields []schema.Field) *resource.Family {
 	s := schema.New(name, singular, fields)

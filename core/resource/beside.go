@@ -30,6 +30,8 @@ type Beside struct {
 	// given with the latest first. It is called when they have changed; nil when
 	// nothing is derived.
 	Recompute func(r schema.Record, latestFirst iter.Seq[schema.Record])
+	// Paged says that the entries are read in pages; see ListEntries.
+	Paged bool
 }
 
 // besidePageSize is how many entries are read at once.
@@ -333,8 +335,9 @@ func (es *entries) ops() []table.Op {
 }
 
 // applyBeside carries out the changes of a slot that concern entries beside
-// it. won is false when another writer was faster.
-func (e *Engine) applyBeside(ctx context.Context, w *write, s *slot) (won, moved bool, err error) {
+// it. won is false when another writer was faster. announce tells the lists, as
+// nextGeneration says.
+func (e *Engine) applyBeside(ctx context.Context, w *write, s *slot, announce func() error) (won, moved bool, err error) {
 	es, err := e.loadEntries(ctx, w, s)
 	if err != nil {
 		return false, false, err
@@ -348,8 +351,8 @@ func (e *Engine) applyBeside(ctx context.Context, w *write, s *slot) (won, moved
 		return true, false, nil
 	}
 	main, moved := e.main(w, s)
-	if moved {
-		if err := e.listsChanged(ctx, w.workspace, w.family); err != nil {
+	if moved = moved || w.family.Beside.Paged; moved {
+		if err := announce(); err != nil {
 			return false, false, err
 		}
 	}

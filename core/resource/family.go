@@ -41,6 +41,9 @@ type Family struct {
 	Generated *Generated
 	// Orders are the sort orders of workspace-wide lists; the first is the default.
 	Orders []Order
+	// OfAccountOrder is the ordinal of the field that an account's list is in
+	// the order of by default.
+	OfAccountOrder int
 	// Options are the names of the boolean upload options that only this
 	// family knows; see Change.
 	Options []string
@@ -114,10 +117,15 @@ func (f *Family) numericID() bool { return f.Schema.Fields[f.ID].Type.Numeric() 
 
 // idOf returns the text of the record's id.
 func (f *Family) idOf(r schema.Record) string {
-	if f.numericID() && !r[f.ID].IsNull() {
-		return string(r[f.ID])
+	return f.textOf(r[f.ID])
+}
+
+// textOf returns the text of the value of an id.
+func (f *Family) textOf(id schema.Value) string {
+	if f.numericID() && !id.IsNull() {
+		return string(id)
 	}
-	return r[f.ID].Text()
+	return id.Text()
 }
 
 // idValue returns the value of the id whose text is id.

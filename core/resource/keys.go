@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"hash/fnv"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -33,6 +34,12 @@ func sortNumber(n int64) string {
 	return hex.EncodeToString(bits[:])
 }
 
+// sortedNumber returns the number of which text is sortNumber.
+func sortedNumber(text string) int64 {
+	n, _ := strconv.ParseUint(text, 16, 64)
+	return int64(n ^ 1<<63)
+}
+
 // sortText escapes s so that several such texts, each followed by a NUL, sort
 // as the list of texts does.
 var sortText = strings.NewReplacer("\x00", "\x01\x01", "\x01", "\x01\x02")
@@ -49,6 +56,15 @@ func escapeSort(s string) string {
 // key that would be too long is cut and ends in a digest: it is still unique,
 // and its order true as far as it goes.
 func SortKey(s *schema.Schema, r schema.Record, fields ...int) string {
+	key := fullSortKey(s, r, fields...)
+	if len(key) <= table.MaxSortBytes {
+		return key
+	}
+	end := digest(key)
+	return cutText(key, table.MaxSortBytes-len(end)-1) + "\x00" + end
+}
+
+func fullSortKey(s *schema.Schema, r schema.Record, fields ...int) string {
 	var b strings.Builder
 	for _, i := range fields {
 		if s.Fields[i].Type.Numeric() {
@@ -58,16 +74,30 @@ func SortKey(s *schema.Schema, r schema.Record, fields ...int) string {
 		}
 		b.WriteByte(0)
 	}
-	key := b.String()
-	if len(key) <= table.MaxSortBytes {
-		return key
+	return b.String()
+}
+
+// cutText returns the first n bytes of s, or fewer where a character would be
+// cut in two.
+func cutText(s string, n int) string {
+	for !utf8.RuneStart(s[n]) {
+		n--
 	}
-	end := digest(key)
-	cut := table.MaxSortBytes - len(end) - 1
-	for !utf8.RuneStart(key[cut]) {
-		cut--
+	return s[:n]
+}
+
+// sortPrefix returns what the sort keys of all records begin with that have
+// that value in the field at ordinal i, their first in the order. It may be
+// what keys of other records begin with too: keys are cut.
+func sortPrefix(s *schema.Schema, value schema.Value, i int) string {
+	r := s.NewRecord()
+	r[i] = value
+	const uncut = table.MaxSortBytes / 2 // less than any key is cut to
+	prefix := fullSortKey(s, r, i)
+	if len(prefix) > uncut {
+		prefix = cutText(prefix, uncut)
 	}
-	return key[:cut] + "\x00" + end
+	return prefix
 }
 
 // shardOf returns the name of the shard that id belongs to.

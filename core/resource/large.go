@@ -35,6 +35,9 @@ type packed struct {
 	Parts string `json:"~parts,omitempty"`
 	// Gzip is the body, compressed, in base64.
 	Gzip string `json:"~gzip,omitempty"`
+	// Account is the account the record belongs to, for readers of the change
+	// feed.
+	Account string `json:"~account,omitempty"`
 }
 
 var packedPrefixes = [][]byte{[]byte(`{"~parts":`), []byte(`{"~gzip":`)}
@@ -98,7 +101,7 @@ func pack(body []byte) (packed, []string, error) {
 		return packed{}, nil, err
 	}
 	text := base64.StdEncoding.EncodeToString(compressed.Bytes())
-	if len(text) <= inlineBytes-64 {
+	if len(text) <= inlineBytes-2048 {
 		return packed{Gzip: text}, nil, nil
 	}
 	var parts []string
@@ -127,6 +130,7 @@ func (e *Engine) withPacked(ctx context.Context, w *write, s *slot, main table.O
 		if p, texts, err = pack(main.Item.Body); err != nil {
 			return err
 		}
+		p.Account = s.state[w.family.Account].Text()
 		if main.Item.Body, err = json.Marshal(p); err != nil {
 			return err
 		}

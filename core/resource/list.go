@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -21,7 +21,7 @@ import (
 // MaxPageSize is how many records a page holds (contract P12).
 const MaxPageSize = 1000
 
-// List is a request for one page of all records of a family in a workspace.
+// List is a request for one page of the records of a family in a workspace.
 type List struct {
 	Workspace string
 	Family    *Family
@@ -30,8 +30,30 @@ type List struct {
 	Descending bool
 	// Inactive shows inactive records too.
 	Inactive bool
+	// Account, if set, restricts the list to records of that account, in a
+	// family with ids of their own; they are in the order of ids.
+	Account string
+	// Range restricts it to records whose first field in the order, a number,
+	// lies in it; nil for all.
+	Range *Range
+	// Filter restricts the list to some records; nil for all.
+	Filter *Filter
 	// Page counts from 0.
 	Page int
+}
+
+// Range is the numbers from From up to but not including Until.
+type Range struct{ From, Until int64 }
+
+// Filter restricts a list.
+type Filter struct {
+	// Name tells the filter from all others: equal names, equal filters.
+	Name string
+	// Match reports whether a record, as it is shown, passes.
+	Match func(schema.Record) bool
+	// Equal are values that fields, by ordinal, must have for Match to hold. If
+	// the records with one of them can be found directly, only they are read.
+	Equal map[int]schema.Value
 }
 
 // bookmark remembers where a page of a list begins: after the sort key After.
@@ -45,6 +67,9 @@ type bookmark struct {
 
 const (
 	bookmarkLife = 24 * time.Hour
+	// filteredLife is the life of the bookmarks of filtered lists: records that
+	// come to pass a filter, or cease to, leave the generation as it is.
+	filteredLife = 10 * time.Minute
 	// exactPages is up to which page a bookmark from before a change of the
 	// list is not used: the page is counted out anew, so that it is the page of
 	// the list as it stands. Beyond, a reader that goes from page to page while
@@ -52,15 +77,32 @@ const (
 	exactPages = 16
 	// listsChangedTimeout bounds the write that makes bookmarks out of date.
 	listsChangedTimeout = 5 * time.Second
+	// largeAtOnce is how many records with large bodies are read at a time.
+	largeAtOnce = 8
 )
+
+// Listing is one page of a list while it is read.
+type Listing struct {
+	walk       *walk
+	generation int64
+	next       table.Item // the bookmark of the page after this one, as it was
+	n          int        // how many records it has given
+	over       bool
+}
 
 // walk is the state of one reading of a list.
 type walk struct {
 	engine    *Engine
 	list      *List
 	order     *Order
+	index     table.Index // where the walk reads
+	pointed   bool        // it reads pointers to records
+	queries   []table.Query
+	direct    *table.Key // the only record there may be
 	visibleAt int64
 	after     string
+	beyond    string       // the walk ends at this sort key; "" for no end
+	ahead     []table.Item // read already, and still to come
 	streams   []*stream
 }
 
@@ -71,60 +113,188 @@ type stream struct {
 	done  bool
 }
 
-// List returns one page of records, ready to be shown. The failure says that
-// the order is unknown. A page past the end is empty.
-func (e *Engine) List(ctx context.Context, l List) ([]schema.Record, *core.Failure, error) {
+// List begins to read one page of records. The failure says that the order is
+// unknown. A page past the end is empty.
+func (e *Engine) List(ctx context.Context, l List) (*Listing, *core.Failure, error) {
 	order := l.Family.order(l.OrderBy)
 	if order == nil {
 		return nil, &core.Failure{Code: core.NotAChoice, Field: "order_by",
 			Message: "'order_by' must be one of: " + strings.Join(l.Family.OrderNames(), ", ")}, nil
 	}
-	w := &walk{engine: e, list: &l, order: order}
+	w := &walk{engine: e, list: &l, order: order, visibleAt: gone}
 	if !l.Inactive {
 		w.visibleAt = e.Now()
 	}
+	w.choose()
 	marks, err := e.table.Get(ctx, []table.Key{
 		e.generationKey(l.Workspace, l.Family), w.markKey(l.Page), w.markKey(l.Page + 1),
 	}, true)
 	if err != nil {
 		return nil, nil, err
 	}
-	generation, next := marks[0].Version, marks[2]
-	ended, err := w.start(ctx, &marks[1], generation)
-	if err != nil || ended {
-		return nil, nil, err
-	}
-	var records []schema.Record
-	var last string
-	more := true
-	for len(records) < MaxPageSize && more {
-		var items []table.Item
-		items, more, err = w.read(ctx, MaxPageSize-len(records), order.Index != table.Base)
-		if err != nil {
-			return nil, nil, err
-		}
-		if len(items) == 0 {
-			break
-		}
-		last = w.after
-		page, err := w.records(ctx, items)
-		if err != nil {
-			return nil, nil, err
-		}
-		records = append(records, page...)
-	}
-	if len(records) == MaxPageSize {
-		mark := bookmark{After: last, Generation: generation}
-		if err := w.remember(ctx, map[int]bookmark{l.Page + 1: mark}, &next); err != nil {
-			return nil, nil, err
-		}
-	}
-	return records, nil, nil
+	listing := &Listing{walk: w, generation: marks[0].Version, next: marks[2]}
+	listing.over, err = w.start(ctx, &marks[1], listing.generation)
+	return listing, nil, err
 }
 
-// records returns the records in items of the list, ready to be shown, without
-// those of which the index does not know yet that they are gone or hidden. It
-// works on a part of them per processor.
+// Next returns the records that come next on the page, ready to be shown; none
+// at its end. It returns them as they are read, so that a page of large records
+// need not be held in memory.
+func (l *Listing) Next(ctx context.Context) ([]schema.Record, error) {
+	w := l.walk
+	atOnce := MaxPageSize
+	if w.list.Family.LargeBodies {
+		atOnce = largeAtOnce
+	}
+	for !l.over && l.n < MaxPageSize {
+		records, more, err := w.next(ctx, min(MaxPageSize-l.n, atOnce))
+		if err != nil {
+			return nil, err
+		}
+		l.n += len(records)
+		l.over = !more
+		if l.n == MaxPageSize {
+			mark := bookmark{After: w.after, Generation: l.generation}
+			if err := w.remember(ctx, map[int]bookmark{w.list.Page + 1: mark}, &l.next); err != nil {
+				return nil, err
+			}
+		}
+		if len(records) > 0 {
+			return records, nil
+		}
+	}
+	return nil, nil
+}
+
+// next returns up to n of the records that come next, and whether there may be
+// more.
+func (w *walk) next(ctx context.Context, n int) (records []schema.Record, more bool, err error) {
+	atOnce := n
+	if w.restricted() && !w.list.Family.LargeBodies {
+		atOnce = MaxPageSize // most may not pass
+	}
+	items, more, err := w.read(ctx, atOnce, w.index != table.Base)
+	if err != nil || len(items) == 0 {
+		return nil, false, err
+	}
+	found, err := w.records(ctx, items)
+	if err != nil {
+		return nil, false, err
+	}
+	for i, r := range found {
+		if r == nil {
+			continue
+		}
+		if records = append(records, r); len(records) == n && i+1 < len(items) {
+			w.ahead, w.after, more = items[i+1:], w.sortOf(&items[i]), true
+			break
+		}
+	}
+	return records, more, nil
+}
+
+// Row is what the index of an order says of a record without reading it.
+type Row struct {
+	// Group is the same for records of one account.
+	Group string
+	// Numbers are the values of the order's first fields, as many as are
+	// numbers; Text is that of the first other one.
+	Numbers []int64
+	Text    string
+}
+
+// Rows yields the records of a list, whatever its page, as their index has
+// them. The order must be kept in an index.
+func (e *Engine) Rows(ctx context.Context, l List) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		order := l.Family.order(l.OrderBy)
+		w := &walk{engine: e, list: &l, order: order, visibleAt: gone}
+		w.choose()
+		numbers := 0
+		for numbers < len(order.Fields) && l.Family.Schema.Fields[order.Fields[numbers]].Type.Numeric() {
+			numbers++
+		}
+		for more := true; more; {
+			var items []table.Item
+			var err error
+			if items, more, err = w.read(ctx, MaxPageSize, true); err != nil {
+				yield(Row{}, err)
+				return
+			}
+			for i := range items {
+				parts := strings.SplitN(w.sortOf(&items[i]), "\x00", numbers+2)
+				row := Row{Group: items[i].Partition, Numbers: make([]int64, numbers)}
+				for n := range numbers {
+					row.Numbers[n] = sortedNumber(parts[n])
+				}
+				row.Text = parts[numbers]
+				if !yield(row, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// choose decides where the walk reads: the partitions of its order, or fewer
+// where they are known to hold all that it looks for.
+func (w *walk) choose() {
+	e, l, f := w.engine, w.list, w.list.Family
+	if l.Account != "" {
+		w.pointed = true
+		w.queries = []table.Query{{Partition: byAccount(l.Workspace, f, l.Account)}}
+		return
+	}
+	if l.Filter != nil {
+		if id, ok := l.Filter.Equal[f.ID]; ok && !f.inAccount() && storable(f.textOf(id)) {
+			key := e.key(l.Workspace, f, "", f.textOf(id))
+			w.direct = &key
+			return
+		}
+		if account, ok := l.Filter.Equal[f.Account]; ok && f.inAccount() {
+			w.queries = []table.Query{{Partition: e.key(l.Workspace, f, account.Text(), "").Partition, Consistent: true}}
+			return
+		}
+		for i := range f.Orders {
+			o := &f.Orders[i]
+			value, ok := l.Filter.Equal[o.Fields[0]]
+			if !ok || o.Index == table.Base {
+				continue
+			}
+			w.readOrder(o, sortPrefix(f.Schema, value, o.Fields[0]))
+			if o.Fields[0] == f.ID {
+				w.queries = slices.DeleteFunc(w.queries, func(q table.Query) bool {
+					return q.Partition != listPartition(l.Workspace, f, o, e.shardOf(f.textOf(value)))
+				})
+			}
+			return
+		}
+	}
+	w.readOrder(w.order, "")
+	if l.Range == nil {
+		return
+	}
+	first, end := sortNumber(l.Range.From), sortNumber(l.Range.Until)
+	if w.after, w.beyond = first, end; l.Descending {
+		w.after, w.beyond = end, first
+	}
+}
+
+// readOrder makes the walk read an order where sort keys begin with prefix.
+func (w *walk) readOrder(o *Order, prefix string) {
+	w.index = o.Index
+	for shard := range w.engine.shards {
+		w.queries = append(w.queries, table.Query{
+			Index:     o.Index,
+			Partition: listPartition(w.list.Workspace, w.list.Family, o, shardName(shard)),
+			Prefix:    prefix,
+		})
+	}
+}
+
+// records returns for each of the items its record, ready to be shown; nil if
+// it does not pass the filter, or is gone or hidden and the index does not know
+// yet. It works on a part of them per processor.
 func (w *walk) records(ctx context.Context, items []table.Item) ([]schema.Record, error) {
 	e, f := w.engine, w.list.Family
 	parts := runtime.GOMAXPROCS(0)
@@ -133,27 +303,42 @@ func (w *walk) records(ctx context.Context, items []table.Item) ([]schema.Record
 	inParallel(parts, 1, func(p int) {
 		first, end := len(items)*p/parts, len(items)*(p+1)/parts
 		part := items[first:end]
-		if w.order.Index != table.Base {
+		if w.index != table.Base || w.pointed {
 			keys := make([]table.Key, len(part))
 			for i := range part {
 				keys[i] = part[i].Key
+				if w.pointed {
+					keys[i] = e.key(w.list.Workspace, f, "", f.textOf(part[i].Body))
+				}
 			}
-			if part, errs[p] = e.table.Get(ctx, keys, false); errs[p] != nil {
+			if part, errs[p] = e.table.Get(ctx, keys, w.pointed); errs[p] != nil {
 				return
 			}
 		}
 		for i := range part {
-			hidden := w.visibleAt != 0 && part[i].HiddenFrom != 0 && part[i].HiddenFrom <= w.visibleAt
+			hidden := part[i].HiddenFrom != 0 && part[i].HiddenFrom <= w.visibleAt
 			if !part[i].Exists() || hidden {
 				continue
 			}
-			if records[first+i], errs[p] = e.record(ctx, w.list.Workspace, f, &part[i]); errs[p] != nil {
+			r, err := e.record(ctx, w.list.Workspace, f, &part[i])
+			if err != nil {
+				errs[p] = err
 				return
+			}
+			if r != nil && w.passes(r) {
+				records[first+i] = r
 			}
 		}
 	})
-	records = slices.DeleteFunc(records, func(r schema.Record) bool { return r == nil })
 	return records, errors.Join(errs...)
+}
+
+// passes reports whether the list has the record.
+func (w *walk) passes(r schema.Record) bool {
+	if w.pointed && r[w.list.Family.Account].Text() != w.list.Account {
+		return false // an idle pointer
+	}
+	return w.list.Filter == nil || w.list.Filter.Match(r)
 }
 
 func (e *Engine) generationKey(workspace string, f *Family) table.Key {
@@ -181,7 +366,23 @@ func (e *Engine) listsChanged(ctx context.Context, workspace string, f *Family) 
 
 // markPrefix begins the sort keys of the bookmarks of this list.
 func (w *walk) markPrefix() string {
-	return fmt.Sprintf("%s/%t/%t/", w.order.Name, w.list.Descending, w.list.Inactive)
+	prefix := fmt.Sprintf("%s/%t/%t/", w.order.Name, w.list.Descending, w.list.Inactive)
+	if w.restricted() {
+		name := w.list.Account
+		if w.list.Filter != nil {
+			name += "\x00" + w.list.Filter.Name
+		}
+		if w.list.Range != nil {
+			name += fmt.Sprint(*w.list.Range)
+		}
+		prefix += digest(name) + "/"
+	}
+	return prefix
+}
+
+// restricted reports whether the list leaves out records that are not hidden.
+func (w *walk) restricted() bool {
+	return w.list.Filter != nil || w.list.Account != "" || w.list.Range != nil
 }
 
 func (w *walk) markKey(page int) table.Key {
@@ -226,7 +427,7 @@ func (w *walk) start(ctx context.Context, mark *table.Item, generation int64) (e
 		if err != nil {
 			return false, err
 		}
-		earlier := pageOf(strings.TrimPrefix(item.Sort, w.markPrefix()))
+		earlier := int(sortedNumber(strings.TrimPrefix(item.Sort, w.markPrefix())))
 		usable, ended, err := w.use(&item, earlier, generation)
 		if err != nil || ended {
 			return ended, err
@@ -240,41 +441,49 @@ func (w *walk) start(ctx context.Context, mark *table.Item, generation int64) (e
 	for ; at < page && !ended; at++ {
 		n := 0
 		for more := true; n < MaxPageSize && more; {
-			var items []table.Item
-			if items, more, err = w.read(ctx, MaxPageSize-n, true); err != nil {
+			if w.restricted() {
+				var records []schema.Record
+				records, more, err = w.next(ctx, MaxPageSize-n)
+				n += len(records)
+			} else {
+				var items []table.Item
+				items, more, err = w.read(ctx, MaxPageSize-n, true)
+				n += len(items)
+			}
+			if err != nil {
 				return false, err
 			}
-			n += len(items)
 		}
-		ended = n < MaxPageSize
+		if ended = n < MaxPageSize; ended && w.restricted() {
+			break
+		}
 		passed[at+1] = bookmark{After: w.after, Generation: generation, End: ended}
 	}
-	w.streams = nil // what they have read ahead are keys only
+	if !w.restricted() {
+		w.streams = nil // what they have read ahead are keys only
+	}
 	return ended, w.remember(ctx, passed, nil)
-}
-
-// pageOf returns the page in the sort key of a bookmark.
-func pageOf(text string) int {
-	n, _ := strconv.ParseUint(text, 16, 64)
-	return int(int64(n ^ 1<<63))
 }
 
 // remember writes bookmarks, but not the one that old holds already.
 func (w *walk) remember(ctx context.Context, marks map[int]bookmark, old *table.Item) error {
 	e := w.engine
-	now := e.now()
+	now, life := e.now(), bookmarkLife
+	if w.restricted() {
+		life = filteredLife
+	}
 	var ops []table.Op
 	for page, mark := range marks {
 		body, err := json.Marshal(mark)
 		if err != nil {
 			return err
 		}
-		if old != nil && string(old.Body) == string(body) && old.Expires > now.Add(bookmarkLife/2).UnixMilli() {
+		if old != nil && string(old.Body) == string(body) && old.Expires > now.Add(life/2).UnixMilli() {
 			continue
 		}
 		ops = append(ops, table.Put(table.Item{
 			Key: w.markKey(page), Version: e.nextVersion(0), Body: body,
-			Expires: now.Add(bookmarkLife).UnixMilli(),
+			Expires: now.Add(life).UnixMilli(),
 		}, table.Condition{}))
 	}
 	if len(ops) == 0 {
@@ -286,19 +495,14 @@ func (w *walk) remember(ctx context.Context, marks map[int]bookmark, old *table.
 // read returns the next n items of the list, and whether there may be more.
 func (w *walk) read(ctx context.Context, n int, keysOnly bool) (items []table.Item, more bool, err error) {
 	if w.streams == nil {
-		for shard := range w.engine.shards {
-			w.streams = append(w.streams, &stream{query: table.Query{
-				Index:      w.order.Index,
-				Partition:  listPartition(w.list.Workspace, w.list.Family, w.order, shardName(shard)),
-				After:      w.after,
-				Descending: w.list.Descending,
-				// Ids spread evenly, so most streams give their part of a page
-				// and a little more.
-				Limit:     min(n, n/w.engine.shards*5/4+16),
-				VisibleAt: w.visibleAt,
-				KeysOnly:  keysOnly,
-			}})
+		if w.streams, err = w.open(ctx, n, keysOnly); err != nil {
+			return nil, false, err
 		}
+	}
+	if len(w.ahead) > 0 {
+		items = w.ahead[:min(n, len(w.ahead))]
+		w.ahead, w.after = w.ahead[len(items):], w.sortOf(&items[len(items)-1])
+		return items, true, nil
 	}
 	items = make([]table.Item, 0, n)
 	for len(items) < n {
@@ -311,7 +515,7 @@ func (w *walk) read(ctx context.Context, n int, keysOnly bool) (items []table.It
 				first = s
 			}
 		}
-		if first == nil {
+		if first == nil || w.ends(w.sortOf(&first.items[0])) {
 			return items, false, nil
 		}
 		items = append(items, first.items[0])
@@ -319,6 +523,35 @@ func (w *walk) read(ctx context.Context, n int, keysOnly bool) (items []table.It
 		w.after = w.sortOf(&items[len(items)-1])
 	}
 	return items, true, nil
+}
+
+// ends reports whether the walk ends before sort.
+func (w *walk) ends(sort string) bool {
+	return w.beyond != "" && (sort < w.beyond) == w.list.Descending
+}
+
+// open returns the streams that together give the list, for pages of n records.
+func (w *walk) open(ctx context.Context, n int, keysOnly bool) ([]*stream, error) {
+	if w.direct != nil {
+		items, err := w.engine.table.Get(ctx, []table.Key{*w.direct}, true)
+		if err != nil {
+			return nil, err
+		}
+		first := w.after == "" || w.list.Descending == (items[0].Sort < w.after) && items[0].Sort != w.after
+		if !items[0].Exists() || !first {
+			items = nil
+		}
+		return []*stream{{items: items, done: true}}, nil
+	}
+	streams := make([]*stream, len(w.queries))
+	for i, q := range w.queries {
+		q.After, q.Descending, q.VisibleAt, q.KeysOnly = w.after, w.list.Descending, w.visibleAt, keysOnly
+		// Ids spread evenly, so most streams give their part of a page and a
+		// little more.
+		q.Limit = min(n, n/len(w.queries)*5/4+16)
+		streams[i] = &stream{query: q}
+	}
+	return streams, nil
 }
 
 // fill sees to it that every stream that is not done has an item to give.
@@ -349,7 +582,7 @@ func (w *walk) fill(ctx context.Context) error {
 
 // sortOf returns the item's sort key in the order of the walk.
 func (w *walk) sortOf(item *table.Item) string {
-	switch w.order.Index {
+	switch w.index {
 	case table.First:
 		return item.Index1.Sort
 	case table.Second:

@@ -2,6 +2,7 @@ package resource
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"iter"
 	"slices"
@@ -140,10 +141,8 @@ type Modification struct {
 // The failure is the caller's to mend, the error is not.
 func (e *Engine) Modify(ctx context.Context, m Modification) (altered bool, failure *core.Failure, err error) {
 	f := m.Family
-	if given := m.Patch[f.ID]; !given.IsNull() && f.idOf(m.Patch) != m.ID {
-		name := f.Schema.Fields[f.ID].Name
-		return false, &core.Failure{Code: core.Conflicting, Field: name,
-			Message: "'" + name + "' in the body differs from the id in the path"}, nil
+	if failure := f.differs(f.ID, m); failure != nil {
+		return false, failure, nil
 	}
 	if f.inAccount() {
 		m.Account = m.Patch[f.Account].Text()
@@ -155,18 +154,31 @@ func (e *Engine) Modify(ctx context.Context, m Modification) (altered bool, fail
 	return outcome == changed, failure, err
 }
 
-// Put inserts or modifies the record whose external id is m.ID ("PUT by
-// external_id", contract P9), and reports which.
+// differs returns a failure when the field at ordinal i, by which the path names
+// the record, is another one in the body (contract P9).
+func (f *Family) differs(i int, m Modification) *core.Failure {
+	given := m.Patch[i]
+	if !given.Given() || given.IsNull() && i == f.ID || f.textOf(given) == m.ID {
+		return nil
+	}
+	name := f.Schema.Fields[i].Name
+	return &core.Failure{Code: core.Conflicting, Field: name,
+		Message: "'" + name + "' in the body differs from the one in the path"}
+}
+
+// Put inserts or modifies the record that m names, and reports which ("PUT by
+// external_id", contract P9; a metric of another account).
 func (e *Engine) Put(ctx context.Context, m Modification) (new, altered bool, failure *core.Failure, err error) {
 	f := m.Family
-	external := f.Generated.External
-	name := f.Schema.Fields[external].Name
-	if given := m.Patch[external]; given.Given() && given.Text() != m.ID {
-		return false, false, &core.Failure{Code: core.Conflicting, Field: name,
-			Message: "'" + name + "' in the body differs from the one in the path"}, nil
+	by, id := f.ID, f.idValue(m.ID)
+	if m.External {
+		by, id = f.Generated.External, schema.Text(m.ID)
+	}
+	if failure := f.differs(by, m); failure != nil {
+		return false, false, failure, nil
 	}
 	c := change{patch: slices.Clone(m.Patch), modify: true}
-	c.patch[external] = schema.Text(m.ID)
+	c.patch[by] = id
 	if m.DryRun {
 		e = e.dry()
 	}
@@ -188,7 +200,7 @@ func (e *Engine) Deactivate(ctx context.Context, t Target, d Deactivation) (*cor
 }
 
 // Edit changes one existing record by a function, which must leave the record
-// it is given as it is.
+// it is given as it is. The record is removed if the function returns none.
 func (e *Engine) Edit(ctx context.Context, t Target, edit func(schema.Record) (schema.Record, *core.Failure)) (*core.Failure, error) {
 	_, failure, err := e.changeOne(ctx, t, nil, change{edit: edit})
 	return failure, err
@@ -285,16 +297,7 @@ func (e *Engine) OfAccount(ctx context.Context, workspace string, f *Family, acc
 		items = e.pointedTo(ctx, workspace, f, account)
 	}
 	records, err := e.collect(ctx, workspace, f, account, items)
-	slices.SortStableFunc(records, func(a, b schema.Record) int {
-		c := f.Schema.Compare(order, a[order], b[order])
-		if c == 0 {
-			c = f.Schema.Compare(f.ID, a[f.ID], b[f.ID])
-		}
-		if descending {
-			c = -c
-		}
-		return c
-	})
+	f.Schema.Sort(records, descending, order, f.ID)
 	return records, nil, err
 }
 
@@ -311,7 +314,7 @@ func (e *Engine) pointedTo(ctx context.Context, workspace string, f *Family, acc
 			}
 			keys := make([]table.Key, len(pointers))
 			for i := range pointers {
-				keys[i] = e.key(workspace, f, "", f.pointedID(&pointers[i]))
+				keys[i] = e.key(workspace, f, "", f.textOf(pointers[i].Body))
 				q.After = pointers[i].Sort
 			}
 			more = len(pointers) == q.Limit
@@ -327,14 +330,6 @@ func (e *Engine) pointedTo(ctx context.Context, workspace string, f *Family, acc
 			}
 		}
 	}
-}
-
-// pointedID returns the id in a pointer of an account.
-func (f *Family) pointedID(pointer *table.Item) string {
-	if f.numericID() {
-		return string(pointer.Body)
-	}
-	return schema.Value(pointer.Body).Text()
 }
 
 // collect returns the records in items that belong to an account, ready to be
@@ -377,6 +372,21 @@ func (e *Engine) record(ctx context.Context, workspace string, f *Family, item *
 		r[f.Beside.Field] = nil // their number, which is nobody else's business
 	}
 	return e.show(f, r), nil
+}
+
+// AccountIn returns the account of the record of f in the image of an item, as a
+// change feed has it; known is false when there is none.
+func (e *Engine) AccountIn(f *Family, image *table.Item) (account string, known bool) {
+	switch {
+	case image == nil || isTombstone(image.Body):
+		return "", false
+	case isPacked(image.Body):
+		var p packed
+		err := json.Unmarshal(image.Body, &p)
+		return p.Account, err == nil && p.Account != ""
+	}
+	r := f.Schema.ParseStored(image.Body)
+	return r[f.Account].Text(), r[f.Account].Given()
 }
 
 // RequireAccount returns a failure when the account does not exist.

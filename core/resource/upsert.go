@@ -413,8 +413,9 @@ func (e *Engine) applySlots(ctx context.Context, w *write, slots []*slot) (lost 
 		return nil, moved, err
 	}
 	won, moves := make([]bool, len(beside)), make([]bool, len(beside))
+	announce := sync.OnceValue(func() error { return e.listsChanged(ctx, w.workspace, w.family) })
 	err = atOnce(ctx, len(beside), func(ctx context.Context, i int) (err error) {
-		won[i], moves[i], err = e.applyBeside(ctx, w, beside[i])
+		won[i], moves[i], err = e.applyBeside(ctx, w, beside[i], announce)
 		return err
 	})
 	for i, s := range beside {
@@ -494,6 +495,10 @@ func (e *Engine) mergeSlot(w *write, s *slot, beside *entries) {
 			continue
 		}
 		next, failure := e.applyChange(w, s, c)
+		if next == nil && failure == nil { // the change leaves nothing
+			s.state, s.body, c.outcome = nil, nil, changed
+			continue
+		}
 		touched := false
 		if failure == nil && beside != nil {
 			touched, failure = beside.change(next, c)

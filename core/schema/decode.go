@@ -96,7 +96,7 @@ func (s *Schema) decodeValue(i int, raw []byte, strict bool) (Value, *core.Failu
 		if kind != '0' {
 			return nil, s.fail(i, core.WrongType, "value must be a number")
 		}
-		n, whole, fits := parseWhole(raw)
+		n, whole, fits := ParseWhole(raw)
 		if !whole {
 			return nil, s.fail(i, core.WrongType, "value must be a whole number")
 		}

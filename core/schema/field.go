@@ -79,6 +79,9 @@ const (
 	OnInclude
 	// SingleRead: in single reads only.
 	SingleRead
+	// Never: in none, because it only says what is to be done, or is kept for
+	// the server's own use.
+	Never
 )
 
 // Field is the one declaration of a field.
@@ -108,7 +111,8 @@ type Field struct {
 
 	// Sub are the fields of a List's objects, Key the names of those that
 	// identify an entry and order the list. An entry with a known key is merged
-	// over the older one, others are added.
+	// over the older one, others are added. Without a Key the list keeps the
+	// order given, and any entries replace all older ones.
 	Sub  []Field
 	Key  []string
 	Form Form
@@ -168,7 +172,9 @@ func compile(name, singular, parent string, fields []Field, key []string) *Schem
 			declare(f.Alias, i)
 		}
 		s.names = append(s.names, append(AppendString(nil, f.Name), ':'))
-		s.allFields = append(s.allFields, i)
+		if f.Shown != Never {
+			s.allFields = append(s.allFields, i)
+		}
 		if f.Shown == Everywhere {
 			s.core = append(s.core, i)
 		}
@@ -179,8 +185,8 @@ func compile(name, singular, parent string, fields []Field, key []string) *Schem
 		if textual != (f.MaxLen > 0) && !f.ReadOnly {
 			panic(fmt.Sprintf("schema %s: field %q: text needs a length, and only text has one", name, f.Name))
 		}
-		if (f.Type == List) != (len(f.Sub) > 0) || (f.Type == List) != (len(f.Key) > 0) {
-			panic(fmt.Sprintf("schema %s: field %q: a list needs sub-fields and a key, and only a list has them", name, f.Name))
+		if (f.Type == List) != (len(f.Sub) > 0) || f.Type != List && len(f.Key) > 0 {
+			panic(fmt.Sprintf("schema %s: field %q: a list needs sub-fields, and only a list has them or a key", name, f.Name))
 		}
 		unset := "null"
 		switch {
@@ -221,10 +227,11 @@ func (s *Schema) Lookup(name string) (int, bool) {
 // List returns the schema of the entries of the list at ordinal i.
 func (s *Schema) List(i int) *Schema { return s.lists[i] }
 
-// Scalars returns the names of all fields that are not lists, in order.
+// Scalars returns the names of all fields that are shown and are not lists, in
+// order.
 func (s *Schema) Scalars() []string {
 	var names []string
-	for i := range s.Fields {
+	for _, i := range s.allFields {
 		if s.Fields[i].Type != List {
 			names = append(names, s.Fields[i].Name)
 		}
@@ -248,7 +255,8 @@ func (s *Schema) Shown(include []string) []int {
 	return shown
 }
 
-// All returns the ordinals of all fields: what a single read shows.
+// All returns the ordinals of what a single read shows: all fields but those
+// that are never shown.
 func (s *Schema) All() []int { return s.allFields }
 
 // Compare orders two values of the field at ordinal i; unset comes first, and
@@ -266,6 +274,20 @@ func (s *Schema) Compare(i int, a, b Value) int {
 		return cmp.Compare(a.Int(), b.Int())
 	}
 	return cmp.Compare(a.Text(), b.Text())
+}
+
+// Sort sorts records by the fields at these ordinals, the first one first.
+func (s *Schema) Sort(records []Record, descending bool, by ...int) {
+	slices.SortStableFunc(records, func(a, b Record) int {
+		for _, i := range by {
+			if c := s.Compare(i, a[i], b[i]); c != 0 && descending {
+				return -c
+			} else if c != 0 {
+				return c
+			}
+		}
+		return 0
+	})
 }
 
 func btoi(b bool) int {

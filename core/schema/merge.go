@@ -48,6 +48,9 @@ func (s *Schema) Merge(old, patch Record, replace ...int) (Record, *core.Failure
 // same key in the order given, and returns them in the order of their keys.
 func (s *Schema) mergeEntries(list, patch Value) (Value, *core.Failure) {
 	old, patches := s.Entries(list), s.Entries(patch)
+	if len(s.keys) == 0 {
+		return s.replaceEntries(list, patches)
+	}
 	slices.SortStableFunc(patches, s.compareKeys)
 	merged := make([]Record, 0, len(old)+len(patches))
 	for len(patches) > 0 {
@@ -76,6 +79,22 @@ func (s *Schema) mergeEntries(list, patch Value) (Value, *core.Failure) {
 		}
 	}
 	return s.ListOf(append(merged, old...)), nil
+}
+
+// replaceEntries returns the list of entries, or the old list when there are
+// none.
+func (s *Schema) replaceEntries(list Value, entries []Record) (Value, *core.Failure) {
+	if len(entries) == 0 {
+		return list, nil
+	}
+	for i, entry := range entries {
+		whole, failure := s.Merge(nil, entry)
+		if failure != nil {
+			return nil, failure
+		}
+		entries[i] = whole
+	}
+	return s.ListOf(entries), nil
 }
 
 // deletes reports whether a patch of an entry asks for its removal.
@@ -109,6 +128,16 @@ func (s *Schema) AppendStored(dst []byte, r Record) []byte {
 		dst = append(append(dst, s.names[i]...), value...)
 	}
 	return append(dst, '}')
+}
+
+// Equal reports whether two records are stored alike.
+func (s *Schema) Equal(a, b Record) bool {
+	for i := range s.Fields {
+		if a[i].IsNull() != b[i].IsNull() || !a[i].IsNull() && string(a[i]) != string(b[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // ParseStored reads what AppendStored wrote. The record aliases body. Fields

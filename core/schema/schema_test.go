@@ -602,7 +602,6 @@ func TestContradictoryDeclarationsPanic(t *testing.T) {
 		"text without a length":     {{Name: "a", Type: String}},
 		"a number with a length":    {{Name: "a", Type: Long, MaxLen: 1}},
 		"a list without sub-fields": {without(func(f *Field) { f.Sub = nil })},
-		"a list without a key":      {without(func(f *Field) { f.Key = nil })},
 		"an unknown key":            {without(func(f *Field) { f.Key = []string{"z"} })},
 		"a key of no list":          {{Name: "a", Type: Long, Key: []string{"a"}}},
 	} {

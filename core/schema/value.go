@@ -58,9 +58,9 @@ type Record []Value
 // NewRecord returns a record without values.
 func (s *Schema) NewRecord() Record { return make(Record, len(s.Fields)) }
 
-// parseWhole reads a JSON number as a whole number (contract P17: 1e3 and 5.0
+// ParseWhole reads a JSON number as a whole number (contract P17: 1e3 and 5.0
 // are whole). fits is false when it exceeds 64 bits.
-func parseWhole(literal []byte) (n int64, whole, fits bool) {
+func ParseWhole(literal []byte) (n int64, whole, fits bool) {
 	n, err := strconv.ParseInt(string(literal), 10, 64)
 	if err == nil {
 		return n, true, true

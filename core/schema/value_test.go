@@ -22,9 +22,9 @@ func TestWholeNumbersAreWhatTheirDigitsSay(t *testing.T) {
 			rapid.StringMatching(`-?0\.0{0,8}[1-9]{0,3}1e-?9{1,25}`),
 		).Draw(t, "literal")
 		wantN, wantWhole, wantFits := whole(literal)
-		n, isWhole, fits := parseWhole([]byte(literal))
+		n, isWhole, fits := ParseWhole([]byte(literal))
 		if isWhole != wantWhole || isWhole && fits != wantFits || isWhole && fits && n != wantN {
-			t.Fatalf("parseWhole(%s) = %d, whole %t, fits %t; want %d, %t, %t", literal, n, isWhole, fits, wantN, wantWhole, wantFits)
+			t.Fatalf("ParseWhole(%s) = %d, whole %t, fits %t; want %d, %t, %t", literal, n, isWhole, fits, wantN, wantWhole, wantFits)
 		}
 	})
 }
@@ -52,7 +52,7 @@ func shiftPoint(digits string, places int) string {
 	return sign + front + "." + back + "E+" + big.NewInt(int64(places)).String()
 }
 
-// whole is the model of parseWhole.
+// whole is the model of ParseWhole.
 func whole(literal string) (n int64, isWhole, fits bool) {
 	mantissa, exponent, _ := strings.Cut(strings.ToLower(literal), "e")
 	if !strings.ContainsAny(mantissa, "123456789") {

@@ -52,7 +52,7 @@ func benchOps(from int, version int64, cond table.Condition) []table.Op {
 	return ops
 }
 
-func openBench(b *testing.B, feed bool) *embedded.Table {
+func openBench(b *testing.B, feed func(table.Key) bool) *embedded.Table {
 	store, err := embedded.Open(b.TempDir(), embedded.Options{Feed: feed})
 	if err != nil {
 		b.Fatal(err)
@@ -79,13 +79,13 @@ func perItem(b *testing.B) {
 	b.ReportMetric(float64(b.N)*benchBatch/b.Elapsed().Seconds(), "items/s")
 }
 
-func withAndWithoutFeed(b *testing.B, run func(b *testing.B, feed bool)) {
-	b.Run("feed=off", func(b *testing.B) { run(b, false) })
-	b.Run("feed=on", func(b *testing.B) { run(b, true) })
+func withAndWithoutFeed(b *testing.B, run func(b *testing.B, feed func(table.Key) bool)) {
+	b.Run("feed=off", func(b *testing.B) { run(b, nil) })
+	b.Run("feed=on", func(b *testing.B) { run(b, everything) })
 }
 
 func BenchmarkInsert1000(b *testing.B) {
-	withAndWithoutFeed(b, func(b *testing.B, feed bool) {
+	withAndWithoutFeed(b, func(b *testing.B, feed func(table.Key) bool) {
 		store := openBench(b, feed)
 		n := 0
 		for b.Loop() {
@@ -103,7 +103,7 @@ func BenchmarkInsert1000(b *testing.B) {
 
 func BenchmarkUpdate1000(b *testing.B) {
 	const items = 50_000
-	withAndWithoutFeed(b, func(b *testing.B, feed bool) {
+	withAndWithoutFeed(b, func(b *testing.B, feed func(table.Key) bool) {
 		store := openBench(b, feed)
 		fill(b, store, items)
 		n := 0
@@ -123,7 +123,7 @@ func BenchmarkUpdate1000(b *testing.B) {
 
 func BenchmarkGet1000(b *testing.B) {
 	const items = 50_000
-	store := openBench(b, false)
+	store := openBench(b, nil)
 	fill(b, store, items)
 	for _, order := range []string{"inserted", "sorted"} {
 		b.Run(order, func(b *testing.B) {
@@ -158,7 +158,7 @@ func BenchmarkGet1000(b *testing.B) {
 
 func BenchmarkQuery1000(b *testing.B) {
 	const items = 100_000
-	store := openBench(b, false)
+	store := openBench(b, nil)
 	fill(b, store, items)
 	base := table.Query{Partition: benchItem(0, 1).Partition, Limit: benchBatch}
 	all := base

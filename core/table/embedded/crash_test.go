@@ -67,7 +67,7 @@ func writeUntilKilled(dir string) {
 		fmt.Fprintln(os.Stderr, "child:", err)
 		os.Exit(1)
 	}
-	store, err := embedded.Open(dir, embedded.Options{Feed: true, MemTableBytes: 1 << 20})
+	store, err := embedded.Open(dir, embedded.Options{Feed: everything, MemTableBytes: 1 << 20})
 	if err != nil {
 		fatal(err)
 	}
@@ -131,7 +131,7 @@ func TestKilledWriterLosesNothing(t *testing.T) {
 	dir := t.TempDir()
 	for range kills {
 		acknowledged := runAndKill(t, dir)
-		store, err := embedded.Open(dir, embedded.Options{Feed: true})
+		store, err := embedded.Open(dir, embedded.Options{Feed: everything})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -56,9 +56,9 @@ const maxMemTables = 3
 type Options struct {
 	// Now is the clock that decides what has expired. Default: time.Now.
 	Now func() time.Time
-	// Feed keeps the change feed, at the price of writing both images of an
-	// item once more. Without it Changes tells nothing new.
-	Feed bool
+	// Feed says of which items the change feed tells, at the price of writing
+	// both images of each once more. Without it Changes tells nothing new.
+	Feed func(table.Key) bool
 	// CacheBytes is the size of the cache of blocks read. Default:
 	// DefaultCacheBytes.
 	CacheBytes int64
@@ -75,7 +75,7 @@ type Options struct {
 type Table struct {
 	db   *pebble.DB
 	now  func() time.Time
-	feed bool
+	feed func(table.Key) bool
 	log  engineLogger
 
 	// open is held for reading while a method runs, for writing by Close: the

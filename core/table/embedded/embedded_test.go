@@ -51,7 +51,7 @@ func changes(t *testing.T, store *embedded.Table, after string, limit int) []tab
 func TestSweepRemovesWhatHasExpired(t *testing.T) {
 	var c clock
 	c.ms.Store(1_000_000)
-	store := open(t, t.TempDir(), embedded.Options{Now: c.now, Feed: true})
+	store := open(t, t.TempDir(), embedded.Options{Now: c.now, Feed: everything})
 	const items = 1200
 	var ops []table.Op
 	for i := range items {
@@ -121,7 +121,7 @@ func TestFeedSurvivesReopeningAndTrim(t *testing.T) {
 			t.Errorf("changes to versions %v, want %v", got, want)
 		}
 	}
-	reopen := func(store *embedded.Table, feed bool) *embedded.Table {
+	reopen := func(store *embedded.Table, feed func(table.Key) bool) *embedded.Table {
 		t.Helper()
 		if err := store.Close(); err != nil {
 			t.Fatal(err)
@@ -129,10 +129,10 @@ func TestFeedSurvivesReopeningAndTrim(t *testing.T) {
 		return open(t, dir, embedded.Options{Feed: feed})
 	}
 
-	store := open(t, dir, embedded.Options{Feed: true})
+	store := open(t, dir, embedded.Options{Feed: everything})
 	put(store)
 	put(store)
-	store = reopen(store, true)
+	store = reopen(store, everything)
 	put(store)
 	put(store)
 	expect(versions(store, "", 10), 1, 2, 3, 4)
@@ -155,11 +155,11 @@ func TestFeedSurvivesReopeningAndTrim(t *testing.T) {
 	trim(all[0].Sequence)
 
 	// Without a single change left, the next one still comes after them.
-	store = reopen(store, true)
+	store = reopen(store, everything)
 	put(store)
 	expect(versions(store, all[3].Sequence, 10), 5)
 
-	store = reopen(store, false)
+	store = reopen(store, nil)
 	put(store)
 	expect(versions(store, "", 10), 5)
 

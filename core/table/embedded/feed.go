@@ -26,8 +26,16 @@ var sequenceKey = []byte{spaceMeta, 's'}
 var errCorruptChange = errors.New("a stored change is malformed")
 
 // change stages the change of the item with that engine key from old, if there
-// was one, to the stored form of the new item, if there is one.
+// was one, to the stored form of the new item, if there is one; unless the feed
+// leaves the item out.
 func (s *stage) change(key []byte, old *record, found bool, image []byte) error {
+	partition, sort, ok := cutText(key[1:])
+	if !ok {
+		return errCorruptKey
+	}
+	if !s.feed(table.Key{Partition: string(partition), Sort: string(sort)}) {
+		return nil
+	}
 	s.sequence++
 	var flags byte
 	if found {

@@ -199,7 +199,7 @@ type stage struct {
 	batch    *pebble.Batch
 	stored   lookup
 	now      int64
-	feed     bool
+	feed     func(table.Key) bool
 	sequence uint64
 	// Rows are encoded here before they are copied into the batch.
 	key, value, changed []byte
@@ -246,7 +246,7 @@ func (s *stage) perform(op *table.Op, key []byte) error {
 // put stages item over old, which is zero if nothing was found.
 func (s *stage) put(key []byte, item *table.Item, old *record, found bool) error {
 	s.value = appendRecord(s.value[:0], item)
-	if s.feed {
+	if s.feed != nil {
 		if err := s.change(key, old, found, s.value); err != nil {
 			return err
 		}
@@ -267,7 +267,7 @@ func (s *stage) put(key []byte, item *table.Item, old *record, found bool) error
 
 // remove stages the removal of old.
 func (s *stage) remove(key []byte, old *record) error {
-	if s.feed {
+	if s.feed != nil {
 		if err := s.change(key, old, true, nil); err != nil {
 			return err
 		}

@@ -1,0 +1,211 @@
+// Package rollup keeps what is derived from an account's subscriptions: its
+// MRR, the ledger of MRR movements and its renewal date (contract S3 to S5). It
+// is driven by the change feed, and by the clock for what changes by time
+// alone. Whatever it is told, it derives the account concerned anew from what
+// is stored, so changes may come late, twice and in any order.
+package rollup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tenure/core/accounts"
+	"tenure/core/resource"
+	"tenure/core/revenue"
+	"tenure/core/schema"
+	"tenure/core/subscriptions"
+	"tenure/core/table"
+)
+
+// Rollup derives values of accounts. It is safe for concurrent use.
+type Rollup struct{ engine *resource.Engine }
+
+// New returns a rollup of the records of engine.
+func New(engine *resource.Engine) *Rollup { return &Rollup{engine: engine} }
+
+const (
+	// ahead is how many future states of an account's revenue are kept with it:
+	// until the last of them it is right without the clock.
+	ahead = 16
+	// atOnce is how many accounts are derived at the same time.
+	atOnce = 8
+	// dueAtOnce is how many due accounts are taken up at a time.
+	dueAtOnce = 100
+	// postponed is after how long an account that failed is derived again.
+	postponed = time.Minute
+)
+
+// account names an account of a workspace.
+type account struct{ workspace, id string }
+
+// Concerns reports whether changes of the item with that key matter to Changes.
+func Concerns(key table.Key) bool {
+	_, ok := subscriptionItem(key)
+	return ok
+}
+
+// subscriptionItem returns the workspace of the key of a subscription's item.
+func subscriptionItem(key table.Key) (workspace string, ok bool) {
+	workspace, rest, _ := strings.Cut(key.Partition, "/")
+	family, _, ok := strings.Cut(rest, "/")
+	return workspace, ok && family == subscriptions.Family.Schema.Name
+}
+
+// Changes derives the accounts that changes of the feed concern. It returns one
+// error for each change, nil where its accounts are up to date; nil altogether
+// when all are.
+func (r *Rollup) Changes(ctx context.Context, changes []table.Change) []error {
+	at := map[account][]int{} // the changes that concern an account
+	var order []account
+	for i := range changes {
+		workspace, ok := subscriptionItem(changes[i].Key())
+		if !ok {
+			continue
+		}
+		for _, image := range []*table.Item{changes[i].Old, changes[i].New} {
+			id, known := r.engine.AccountIn(subscriptions.Family, image)
+			if !known {
+				continue
+			}
+			a := account{workspace, id}
+			if n := len(at[a]); n == 0 {
+				order = append(order, a)
+			} else if at[a][n-1] == i {
+				continue
+			}
+			at[a] = append(at[a], i)
+		}
+	}
+	failed := r.derive(ctx, order)
+	var errs []error
+	for a, err := range failed {
+		for _, i := range at[a] {
+			if errs == nil {
+				errs = make([]error, len(changes))
+			}
+			errs[i] = errors.Join(errs[i], err)
+		}
+	}
+	return errs
+}
+
+// Postpone has the accounts that a change concerns derived again after a while,
+// by Tick: what to do when that failed, so that the changes after it can go on.
+func (r *Rollup) Postpone(ctx context.Context, change table.Change) error {
+	workspace, _ := subscriptionItem(change.Key())
+	var errs []error
+	for _, image := range []*table.Item{change.Old, change.New} {
+		if id, known := r.engine.AccountIn(subscriptions.Family, image); known {
+			errs = append(errs, r.engine.Wake(ctx, workspace, id, r.engine.Now()+postponed.Milliseconds()))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Tick derives the accounts of a workspace whose values have changed by time
+// alone, and returns how many those were.
+func (r *Rollup) Tick(ctx context.Context, workspace string) (int, error) {
+	due, err := r.engine.Due(ctx, workspace, dueAtOnce)
+	if err != nil {
+		return 0, err
+	}
+	var order []account
+	for _, d := range due {
+		if a := (account{workspace, d.Account}); !slices.Contains(order, a) {
+			order = append(order, a)
+		}
+	}
+	failed := r.derive(ctx, order)
+	var errs []error
+	for a, err := range failed {
+		errs = append(errs, fmt.Errorf("account %q: %w", a.id, err))
+	}
+	for _, d := range due {
+		if failed[account{workspace, d.Account}] == nil {
+			errs = append(errs, r.engine.Done(ctx, d))
+		}
+	}
+	return len(order) - len(failed), errors.Join(errs...)
+}
+
+// derive derives accounts, and returns the errors of those that failed.
+func (r *Rollup) derive(ctx context.Context, all []account) map[account]error {
+	errs := make([]error, len(all))
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for i, a := range all {
+		group.Go(func() error {
+			errs[i] = r.Account(ctx, a.workspace, a.id)
+			return nil
+		})
+	}
+	_ = group.Wait() // its errors are in errs
+	failed := map[account]error{}
+	for i, err := range errs {
+		if err != nil {
+			failed[all[i]] = err
+		}
+	}
+	return failed
+}
+
+// Account derives one account.
+func (r *Rollup) Account(ctx context.Context, workspace, id string) error {
+	return r.engine.Derive(ctx, workspace, id, subscriptions.Movements, func(ctx context.Context) (resource.Derived, error) {
+		now := r.engine.Now()
+		records, _, err := r.engine.OfAccount(ctx, workspace, subscriptions.Histories, id, subscriptions.Family.ID, false, true)
+		if err != nil {
+			return resource.Derived{}, err
+		}
+		var subs []revenue.Subscription
+		for _, s := range records {
+			if subscriptions.Outdated(s, now) {
+				_, err := r.engine.Edit(ctx, resource.Target{
+					Workspace: workspace, Family: subscriptions.Family, ID: s[subscriptions.Family.ID].Text(),
+				}, subscriptions.Refresh(now))
+				if err != nil {
+					return resource.Derived{}, err
+				}
+			}
+			if history := subscriptions.HistoryOf(s); len(history) > 0 {
+				subs = append(subs, revenue.Subscription{ID: s[subscriptions.Family.ID].Text(), History: history})
+			}
+		}
+		states := schedule(subs, now)
+		return resource.Derived{
+			Edit:    func(a schema.Record) schema.Record { return accounts.SetRevenue(a, states) },
+			Entries: subscriptions.MovementRecords(id, revenue.Movements(subs)),
+			Wake:    revenue.NextChange(subs, now),
+		}, nil
+	})
+}
+
+// schedule returns what follows from subscriptions now, and at the next
+// instants at which that changes.
+func schedule(subs []revenue.Subscription, now int64) []accounts.Revenue {
+	if len(subs) == 0 {
+		return nil
+	}
+	var states []accounts.Revenue
+	for t := now; t != math.MaxInt64 && len(states) <= ahead; t = revenue.NextChange(subs, t) {
+		s := accounts.Revenue{From: t, MRR: revenue.MRR(subs, t)}
+		if due := revenue.RenewalDate(subs, t); due != revenue.None {
+			s.RenewalDate = &due
+		}
+		states = append(states, s)
+	}
+	// The first state has held for as long as matters: a date that is the same
+	// every time it is derived leaves the account as it is.
+	states[0].From = math.MinInt64
+	return slices.CompactFunc(states, func(a, b accounts.Revenue) bool {
+		return a.MRR == b.MRR && (a.RenewalDate == nil) == (b.RenewalDate == nil) &&
+			(a.RenewalDate == nil || *a.RenewalDate == *b.RenewalDate)
+	})
+}

@@ -1,0 +1,119 @@
+// Package statements declares the family /statements: invoices ("Invoice
+// Statements" of the API document), and what of their amounts is derived. All
+// amounts are in cents.
+package statements
+
+import (
+	"math"
+
+	"tenure/core"
+	"tenure/core/resource"
+	"tenure/core/schema"
+)
+
+var declaration = schema.New("statements", "Invoice", []schema.Field{
+	{Name: "invoice_id", Type: schema.ID, MaxLen: 128, Required: schema.Always, Doc: "Invoice ID; unique across invoices of all accounts"},
+	{Name: "account_id", Type: schema.ID, MaxLen: 256, Required: schema.Always, Doc: "Account ID; an invoice stays with its account"},
+	{Name: "start_date", Type: schema.Time, Required: schema.OnInsert, Doc: "When the charges were created, in epoch ms"},
+	{Name: "due_date", Type: schema.Time, Doc: "When the invoice is due, in epoch ms"},
+	{Name: "paid_date", Type: schema.Time, Doc: "When the invoice was paid, in epoch ms; null where there are transactions"},
+	{Name: "is_failed", Type: schema.Boolean, Default: "false", Doc: "Whether the collection of the revenue failed"},
+	{Name: "recurring", Type: schema.Long, Doc: "Recurring revenue in cents; if not given, the sum of the recurring line items"},
+	{Name: "non_recurring", Type: schema.Long, Doc: "Non-recurring revenue in cents; if not given, the sum of the non-recurring line items"},
+	{Name: "paid_amount", Type: schema.Long, ReadOnly: true, Doc: "Amount paid, in cents: the sum of the transactions, or else all revenue once there is a paid_date"},
+	{Name: "line_items", Type: schema.List, Doc: "Line items; any given replace all older ones",
+		Sub: []schema.Field{
+			{Name: "amount", Type: schema.Long, Required: schema.Always, Doc: "Amount of the line item in cents"},
+			{Name: "is_recurring", Type: schema.Boolean, Required: schema.Always, Doc: "Whether the line item is recurring"},
+			{Name: "description", Type: schema.String, MaxLen: 4096, Doc: "Description of the line item"},
+		}},
+	{Name: "transactions", Type: schema.List, Key: []string{"tx_id"}, Doc: "Payments of a split payment, merged by tx_id",
+		Sub: []schema.Field{
+			{Name: "tx_id", Type: schema.ID, MaxLen: 128, Required: schema.Always, Doc: "Transaction ID; identifies the payment within the invoice"},
+			{Name: "paid_amount", Type: schema.Long, Required: schema.Always, Doc: "Payment in cents"},
+			{Name: "paid_date", Type: schema.Time, Required: schema.Always, Doc: "When the payment was made, in epoch ms"},
+		}},
+	{Name: "source", Type: schema.String, MaxLen: 80, Doc: "Data source of the record"},
+})
+
+var (
+	startDate    = declaration.Ordinal("start_date")
+	paidDate     = declaration.Ordinal("paid_date")
+	recurring    = declaration.Ordinal("recurring")
+	nonRecurring = declaration.Ordinal("non_recurring")
+	paidAmount   = declaration.Ordinal("paid_amount")
+	lineItems    = declaration.Ordinal("line_items")
+	transactions = declaration.Ordinal("transactions")
+
+	items           = declaration.List(lineItems)
+	itemAmount      = items.Ordinal("amount")
+	itemIsRecurring = items.Ordinal("is_recurring")
+
+	payments      = declaration.List(transactions)
+	paymentAmount = payments.Ordinal("paid_amount")
+)
+
+// Family is the family /statements.
+var Family = &resource.Family{
+	Schema:         declaration,
+	ID:             declaration.Ordinal("invoice_id"),
+	Account:        declaration.Ordinal("account_id"),
+	OwnID:          true,
+	Merge:          merge,
+	Show:           show,
+	OfAccountOrder: startDate,
+}
+
+// merge lays a patch over an invoice. Where there are transactions, they say
+// when it was paid (contract I1).
+func merge(c resource.Change) (schema.Record, *core.Failure) {
+	r, failure := declaration.Merge(c.Old, c.Patch)
+	if failure == nil && !r[transactions].IsNull() {
+		r[paidDate] = nil
+	}
+	return r, failure
+}
+
+// show derives the amounts that were not given (contract I1, Q21). They are
+// not stored, so they follow the items and transactions whenever those change.
+func show(r schema.Record, _ int64) {
+	if !r[lineItems].IsNull() {
+		var once, again int64
+		for _, item := range items.Entries(r[lineItems]) {
+			if item[itemIsRecurring].True() {
+				again = add(again, item[itemAmount].Int())
+			} else {
+				once = add(once, item[itemAmount].Int())
+			}
+		}
+		if r[recurring].IsNull() {
+			r[recurring] = schema.Int(again)
+		}
+		if r[nonRecurring].IsNull() {
+			r[nonRecurring] = schema.Int(once)
+		}
+	}
+	switch {
+	case !r[transactions].IsNull():
+		var paid int64
+		for _, p := range payments.Entries(r[transactions]) {
+			paid = add(paid, p[paymentAmount].Int())
+		}
+		r[paidAmount] = schema.Int(paid)
+	case !r[paidDate].IsNull():
+		r[paidAmount] = schema.Int(add(r[recurring].Int(), r[nonRecurring].Int()))
+	}
+}
+
+// add returns the sum of two amounts, or the limit of what fits that is nearest
+// to it.
+func add(a, b int64) int64 {
+	switch sum := a + b; {
+	case a > 0 && b > 0 && sum < 0:
+		return math.MaxInt64
+	case a < 0 && b < 0 && sum >= 0:
+		return math.MinInt64
+	default:
+		return sum
+	}
+}

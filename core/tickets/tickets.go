@@ -1,0 +1,35 @@
+// Package tickets declares the family /support_tickets ("Support Tickets" of
+// the API document).
+package tickets
+
+import (
+	"tenure/core/resource"
+	"tenure/core/schema"
+)
+
+var declaration = schema.New("support_tickets", "Ticket", []schema.Field{
+	{Name: "ticket_id", Type: schema.ID, MaxLen: 80, Required: schema.Always, Doc: "Ticket ID from the support system; unique across accounts"},
+	{Name: "account_id", Type: schema.ID, MaxLen: 256, Required: schema.Always, Doc: "Account ID of the ticket's requester; another one moves the ticket"},
+	{Name: "assignee_id", Type: schema.ID, MaxLen: 128, Doc: "ID of the ticket's assignee in the support system"},
+	{Name: "assignee_email", Type: schema.String, MaxLen: 128, Email: true, Doc: "Email of the ticket's assignee in the support system"},
+	{Name: "type", Type: schema.String, MaxLen: 80, Doc: "Ticket type, such as problem, incident, question or task"},
+	{Name: "state", Type: schema.String, MaxLen: 80, Required: schema.OnInsert, Doc: "Ticket state, such as open, closed, solved or pending"},
+	{Name: "priority", Type: schema.String, MaxLen: 80, Doc: "Ticket priority, such as high, low, normal or urgent"},
+	{Name: "create_time", Type: schema.Time, Required: schema.OnInsert, Doc: "When the ticket was created, in epoch ms"},
+	{Name: "close_time", Type: schema.Time, Doc: "When the ticket was closed, in epoch ms"},
+	{Name: "last_update_time", Type: schema.Time, Doc: "When the ticket was last updated, in epoch ms"},
+	{Name: "subject", Type: schema.String, MaxLen: 128, Required: schema.OnInsert, Doc: "Ticket subject"},
+	{Name: "description", Type: schema.String, MaxLen: 8192, Doc: "Description of the ticket"},
+	{Name: "csat_label", Type: schema.String, MaxLen: 80, Doc: "Customer satisfaction in words, such as satisfied or unhappy"},
+	{Name: "csat_value", Type: schema.Long, Doc: "Customer satisfaction as a number"},
+	{Name: "source", Type: schema.String, MaxLen: 80, Doc: "Data source of the record, such as the CRM's name"},
+})
+
+// Family is the family /support_tickets.
+var Family = &resource.Family{
+	Schema:  declaration,
+	ID:      declaration.Ordinal("ticket_id"),
+	Account: declaration.Ordinal("account_id"),
+	OwnID:   true,
+	Moves:   true,
+}
