@@ -4,12 +4,15 @@
 // The packages below it, in three groups; dependencies point from the bottom
 // of this list to its top, and imports_test.go holds them to it:
 //
-// The domain. accounts and people declare the resource families and their
-// merge rules; nps computes scores; revenue keeps the histories of subscriptions
-// and computes MRR, its movements and renewal dates; catalog lists the families;
-// schema turns a declaration into decoding, validation, merging, rendering and
-// the API description; resource is the one engine that lists, reads, upserts,
-// modifies and deletes records of any family.
+// The domain. accounts, people (product users and contacts), metrics,
+// subscriptions, statements, tickets and conversations (interactions and notes)
+// declare the resource families and their merge rules; nps computes scores;
+// revenue keeps the histories of subscriptions and computes MRR, its movements
+// and renewal dates; rollup keeps what is derived from them up to date; search
+// reads the conditions of searches; catalog lists the families; schema turns a
+// declaration into decoding, validation, merging, rendering and the API
+// description; resource is the one engine that lists, reads, upserts, modifies
+// and removes records of any family.
 //
 // The ports. table is the storage port, with its adapters table/dynamo
 // (DynamoDB) and table/embedded (one machine) and their contract table/tabletest.
