@@ -23,11 +23,9 @@ func TestMain(m *testing.M) { os.Exit(dynamolocal.Main(m)) }
 // counts is the units it reports.
 const dynamoRecords = 5000
 
-// BenchmarkDynamoDB runs the load on DynamoDB Local and prints what each step
-// consumed.
-func BenchmarkDynamoDB(b *testing.B) {
+// serve serves the API on a table of its own.
+func serve(b *testing.B, name string) (*httptest.Server, *dynamo.Table) {
 	client := dynamolocal.Client(b)
-	const name = "bench"
 	if err := dynamo.CreateTable(b.Context(), client, name); err != nil {
 		b.Fatal(err)
 	}
@@ -38,13 +36,20 @@ func BenchmarkDynamoDB(b *testing.B) {
 	}
 	handler, err := api.New(api.Config{
 		Engine: resource.New(resource.Config{Table: t, Root: catalog.Root, Shards: dynamo.Shards}),
-		Access: keys, Timeout: time.Minute,
+		Access: keys, Timeout: 10 * time.Minute,
 	}, catalog.All())
 	if err != nil {
 		b.Fatal(err)
 	}
 	server := httptest.NewServer(handler)
-	defer server.Close()
+	b.Cleanup(server.Close)
+	return server, t
+}
+
+// BenchmarkDynamoDB runs the load on DynamoDB Local and prints what each step
+// consumed.
+func BenchmarkDynamoDB(b *testing.B) {
+	server, t := serve(b, "bench")
 	for b.Loop() {
 		f, units := figures{}, map[string]dynamo.Capacity{}
 		last := t.Consumed()
@@ -71,5 +76,20 @@ func BenchmarkDynamoDB(b *testing.B) {
 		if err := w.Flush(); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkGrowthOnDynamoDB measures what must not grow with what is stored.
+func BenchmarkGrowthOnDynamoDB(b *testing.B) {
+	server, _ := serve(b, "growth")
+	g, f := growth{accounts: 100_000, scores: 10_000, searched: []int{10_000}}, figures{}
+	for b.Loop() {
+		if err := g.run(b.Context(), newLoad(server.URL+api.BasePath, key, 0), f); err != nil {
+			b.Fatal(err)
+		}
+	}
+	fmt.Printf("\nDynamoDB Local, growth; medians of several requests in one run\n\n")
+	if err := print(os.Stdout, g.rows(), []figures{f}); err != nil {
+		b.Fatal(err)
 	}
 }

@@ -44,7 +44,7 @@ func account(i int, employees int) map[string]any {
 		return b.String()[:n]
 	}
 	return map[string]any{
-		"account_id": fmt.Sprintf("acct-%08d", i), "name": fmt.Sprintf("%s %08d", word(20), r.IntN(100_000_000)),
+		"account_id": accountID(i), "name": fmt.Sprintf("%s %08d", word(20), r.IntN(100_000_000)),
 		"join_date": 1_300_000_000_000 + r.Int64N(400_000_000_000), "crm_account_id": fmt.Sprintf("crm-%08d", i),
 		"billing_account_id": fmt.Sprintf("bill-%08d", i), "support_account_id": fmt.Sprintf("sup-%08d", i),
 		"billing_street": word(40), "billing_city": word(12), "billing_state": word(2), "billing_postal_code": "35010",
@@ -103,21 +103,21 @@ func (l *load) call(ctx context.Context, method, path string, query url.Values, 
 	return answer, nil
 }
 
-// upload posts all bodies, one after the other as the API asks, and returns
-// records a second. want is the count that all records must be reported under.
-func (l *load) upload(ctx context.Context, bodies [][]byte, want string) (float64, error) {
+// upload posts bodies of so many records together, one after the other as the
+// API asks, and returns records a second. want is the count that all records must be reported under.
+func (l *load) upload(ctx context.Context, path string, bodies [][]byte, records int, want string) (float64, error) {
 	started := time.Now()
 	for i, body := range bodies {
-		answer, err := l.call(ctx, http.MethodPost, "/accounts", nil, body)
+		answer, err := l.call(ctx, http.MethodPost, path, nil, body)
 		if err != nil {
 			return 0, err
 		}
-		n := min(batchSize, l.records-i*batchSize)
+		n := min(batchSize, records-i*batchSize)
 		if !bytes.Contains(answer, fmt.Appendf(nil, `"%s":%d,`, want, n)) {
 			return 0, fmt.Errorf("batch %d: not all %d are %s: %.300s", i, n, want, answer)
 		}
 	}
-	return float64(l.records) / time.Since(started).Seconds(), nil
+	return float64(records) / time.Since(started).Seconds(), nil
 }
 
 // list reads all pages by name and returns records a second and how long each
@@ -152,18 +152,18 @@ func (l *load) list(ctx context.Context) (float64, []time.Duration, error) {
 
 // page returns how long one page takes, the median of several readings.
 func (l *load) page(ctx context.Context, page int) (time.Duration, error) {
-	var all []time.Duration
-	for range 9 {
-		at := time.Now()
-		if _, err := l.call(ctx, http.MethodGet, "/accounts", url.Values{
+	return median(9, func() error {
+		_, err := l.call(ctx, http.MethodGet, "/accounts", url.Values{
 			"order_by": {"name"}, "direction": {"asc"}, "page": {fmt.Sprint(page)},
-		}, nil); err != nil {
-			return 0, err
-		}
-		all = append(all, time.Since(at))
-	}
+		}, nil)
+		return err
+	})
+}
+
+// middle returns the median of times, which it sorts.
+func middle(all []time.Duration) time.Duration {
 	slices.Sort(all)
-	return all[len(all)/2], nil
+	return all[len(all)/2]
 }
 
 // gets reads n random accounts over several connections and returns requests a
@@ -180,7 +180,7 @@ func (l *load) gets(ctx context.Context, n, connections int) (float64, []time.Du
 			mine := make([]time.Duration, 0, n/connections)
 			for range n / connections {
 				at := time.Now()
-				_, err := l.call(ctx, http.MethodGet, fmt.Sprintf("/accounts/acct-%08d", r.IntN(l.records)), nil, nil)
+				_, err := l.call(ctx, http.MethodGet, "/accounts/"+accountID(r.IntN(l.records)), nil, nil)
 				if err != nil {
 					mu.Lock()
 					failed = err

@@ -32,8 +32,13 @@ func main() {
 	binary := flag.String("server", "", "the product's binary")
 	records := flag.Int("records", 50_000, "how many accounts")
 	runs := flag.Int("runs", 3, "how many times; medians are printed")
+	grown := flag.Int("grown", 1_000_000, "how many accounts the list grows to; 0 leaves growth out")
 	flag.Parse()
-	if err := bench(context.Background(), *binary, *records, *runs, os.Stdout); err != nil {
+	err := bench(context.Background(), *binary, *records, *runs, os.Stdout)
+	if err == nil && *grown > 0 {
+		err = benchGrowth(context.Background(), *binary, *grown, os.Stdout)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -45,7 +50,10 @@ const key = "bench-key-not-secret"
 // figures are the measurements of one run, by the names of their rows.
 type figures map[string]float64
 
-var rows = []struct{ name, unit string }{
+// row is one line of a table.
+type row struct{ name, unit string }
+
+var rows = slices.Concat([]row{
 	{"insert", "records/s"},
 	{"re-post, all identical", "records/s"},
 	{"upsert, one field changed", "records/s"},
@@ -56,12 +64,22 @@ var rows = []struct{ name, unit string }{
 	{"get p50", "ms"},
 	{"get p99", "ms"},
 	{"start to first answer", "ms"},
+}, familyRows(), []row{
 	{"peak memory", "MB"},
 	{"10 MB upload", "records/s"},
 	{"10 MB upload, memory growth", "MB"},
 	{"data on disk", "MB"},
 	{"net/http doing nothing, 8 connections", "requests/s"},
 	{"append and sync, 1,000 records at a time", "records/s"},
+})
+
+// familyRows returns the rows of the other families' uploads.
+func familyRows() []row {
+	var all []row
+	for _, f := range familyRecords {
+		all = append(all, row{"insert " + f.path, "records/s"})
+	}
+	return all
 }
 
 func bench(ctx context.Context, binary string, records, runs int, out io.Writer) error {
@@ -77,6 +95,11 @@ func bench(ctx context.Context, binary string, records, runs int, out io.Writer)
 		all = append(all, f)
 	}
 	fmt.Fprintf(out, "embedded store, %d accounts of %d bytes, batches of %d, every answer synced; medians of %d runs\n\n", records, accountBytes(), batchSize, runs)
+	return print(out, rows, all)
+}
+
+// print prints the medians of several runs, and their range.
+func print(out io.Writer, rows []row, all []figures) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	for _, row := range rows {
 		var values []float64
@@ -87,6 +110,27 @@ func bench(ctx context.Context, binary string, records, runs int, out io.Writer)
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s .. %s\t\n", row.name, number(values[len(values)/2]), row.unit, number(values[0]), number(values[len(values)-1]))
 	}
 	return w.Flush()
+}
+
+// benchGrowth measures, once, what must not grow with what is stored.
+func benchGrowth(ctx context.Context, binary string, accounts int, out io.Writer) (err error) {
+	dir, err := os.MkdirTemp("", "tenure-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	s, err := startServer(binary, dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.stop()) }()
+	g, f := growth{accounts: accounts, scores: 100_000, searched: []int{10_000, 100_000}}, figures{}
+	if err := g.run(ctx, newLoad(s.url, key, 0), f); err != nil {
+		return err
+	}
+	f["peak memory"] = s.memory("VmHWM")
+	fmt.Fprintf(out, "\nembedded store, growth; medians of several requests in one run\n\n")
+	return print(out, append(g.rows(), row{"peak memory", "MB"}), []figures{f})
 }
 
 func accountBytes() int {
@@ -188,7 +232,7 @@ func (l *load) run(ctx context.Context, f figures, done func(row string, n int))
 		{"re-post, all identical", "unchanged", first},
 		{"upsert, one field changed", "changed", second},
 	} {
-		if f[step.row], err = l.upload(ctx, step.bodies, step.want); err != nil {
+		if f[step.row], err = l.upload(ctx, "/accounts", step.bodies, l.records, step.want); err != nil {
 			return err
 		}
 		done(step.row, l.records)
@@ -216,7 +260,7 @@ func (l *load) run(ctx context.Context, f figures, done func(row string, n int))
 	f["get by id, 8 connections"] = rate
 	f["get p50"] = milliseconds(latencies[len(latencies)/2])
 	f["get p99"] = milliseconds(latencies[len(latencies)*99/100])
-	return nil
+	return l.families(ctx, l.records/5, f, done)
 }
 
 // yardsticks measures what the machine itself can do.
