@@ -27,9 +27,10 @@ var declaration = schema.New("support_tickets", "Ticket", []schema.Field{
 
 // Family is the family /support_tickets.
 var Family = &resource.Family{
-	Schema:  declaration,
-	ID:      declaration.Ordinal("ticket_id"),
-	Account: declaration.Ordinal("account_id"),
-	OwnID:   true,
-	Moves:   true,
+	Schema:         declaration,
+	ID:             declaration.Ordinal("ticket_id"),
+	Account:        declaration.Ordinal("account_id"),
+	OwnID:          true,
+	Moves:          true,
+	OfAccountOrder: declaration.Ordinal("create_time"),
 }
