@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -18,6 +20,7 @@ import (
 	"tenure/core/api"
 	"tenure/core/catalog"
 	"tenure/core/resource"
+	"tenure/core/rollup"
 	"tenure/core/table"
 	"tenure/core/table/dynamo"
 	"tenure/core/table/dynamo/dynamolocal"
@@ -34,7 +37,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestOnTheEmbeddedStore(t *testing.T) {
-	store, err := embedded.Open(filepath.Join(t.TempDir(), "table"), embedded.Options{})
+	store, err := embedded.Open(filepath.Join(t.TempDir(), "table"), embedded.Options{Feed: rollup.Concerns})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +46,9 @@ func TestOnTheEmbeddedStore(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	e2e.Run(t, serve(t, store, 1))
+	e2e.Run(t, serve(t, store, 1, func(ctx context.Context, keys *access.Store, r *rollup.Rollup) {
+		derive(ctx, store, keys, r)
+	}))
 }
 
 func TestOnDynamoDBLocal(t *testing.T) {
@@ -58,24 +63,63 @@ func TestOnDynamoDBLocal(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	e2e.Run(t, serve(t, dynamo.Open(client, name, dynamo.Options{}), dynamo.Shards))
+	e2e.Run(t, serve(t, dynamo.Open(client, name, dynamo.Options{}), dynamo.Shards, func(ctx context.Context, keys *access.Store, r *rollup.Rollup) {
+		if err := deriveFromStream(ctx, dynamolocal.StreamOf(t, name), keys, r); err != nil && ctx.Err() == nil {
+			t.Errorf("deriving values: %v", err)
+		}
+	}))
+}
+
+// deriveFromStream keeps derived values up to date as derive does, by the
+// table's stream.
+func deriveFromStream(ctx context.Context, stream *dynamolocal.Stream, keys *access.Store, r *rollup.Rollup) error {
+	ticked := time.Now()
+	for {
+		changes, err := stream.Changes(ctx)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(r.Changes(ctx, changes)...); err != nil {
+			return err
+		}
+		// A tick asks every shard of every workspace of the suite, which is work.
+		if time.Since(ticked) > 4*clockInterval {
+			if err := tick(ctx, keys, r); err != nil {
+				return err
+			}
+			ticked = time.Now()
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(2 * feedInterval):
+		}
+	}
 }
 
 // requestTimeout is long: what is tested is what the API does, not how fast a
 // machine does it that is busy with other things.
 const requestTimeout = 5 * time.Minute
 
-// serve serves the API on a table until the test ends.
-func serve(t *testing.T, on table.Table, shards int) e2e.Target {
+// serve serves the API on a table until the test ends, with derive beside it.
+func serve(t *testing.T, on table.Table, shards int, derive func(context.Context, *access.Store, *rollup.Rollup)) e2e.Target {
 	keys := access.New(on, nil)
+	engine := resource.New(resource.Config{Table: on, Root: catalog.Root, Shards: shards})
 	handler, err := api.New(api.Config{
-		Engine:  resource.New(resource.Config{Table: on, Root: catalog.Root, Shards: shards}),
+		Engine:  engine,
 		Access:  keys,
 		Timeout: requestTimeout,
 	}, catalog.All())
 	if err != nil {
 		t.Fatal(err)
 	}
+	background, stop := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	group.Go(func() { derive(background, keys, rollup.New(engine)) })
+	t.Cleanup(func() {
+		stop()
+		group.Wait()
+	})
 	server := httptest.NewServer(http.Handler(handler))
 	t.Cleanup(server.Close)
 	var workspaces atomic.Int64

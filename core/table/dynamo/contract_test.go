@@ -9,11 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
-	streamtypes "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 
 	"tenure/core/table"
 	"tenure/core/table/dynamo"
@@ -35,7 +32,7 @@ func TestContract(t *testing.T) {
 			Table:      dynamo.Open(dynamolocal.Client(t), name, dynamo.Options{Now: clock.Now}),
 			Eventually: 5 * time.Second,
 			Changes: func(ctx context.Context) ([]table.Change, error) {
-				return readStream(ctx, dynamolocal.Config(t), name)
+				return dynamolocal.StreamOf(t, name).Changes(ctx)
 			},
 		}
 	})
@@ -58,81 +55,4 @@ func createTable(t *testing.T) string {
 		}
 	})
 	return name
-}
-
-// readStream reads the stream of a table from its beginning to its present
-// end, and decodes its records as the function behind the stream does.
-func readStream(ctx context.Context, config aws.Config, name string) ([]table.Change, error) {
-	client := dynamodbstreams.NewFromConfig(config)
-	streams, err := client.ListStreams(ctx, &dynamodbstreams.ListStreamsInput{TableName: aws.String(name)})
-	if err != nil {
-		return nil, err
-	}
-	if len(streams.Streams) != 1 {
-		return nil, fmt.Errorf("table %s has %d streams", name, len(streams.Streams))
-	}
-	arn := streams.Streams[0].StreamArn
-	stream, err := client.DescribeStream(ctx, &dynamodbstreams.DescribeStreamInput{StreamArn: arn})
-	if err != nil {
-		return nil, err
-	}
-	var changes []table.Change
-	for _, shard := range stream.StreamDescription.Shards {
-		at, err := client.GetShardIterator(ctx, &dynamodbstreams.GetShardIteratorInput{
-			StreamArn: arn, ShardId: shard.ShardId, ShardIteratorType: streamtypes.ShardIteratorTypeTrimHorizon,
-		})
-		if err != nil {
-			return nil, err
-		}
-		for iterator := at.ShardIterator; iterator != nil; {
-			page, err := client.GetRecords(ctx, &dynamodbstreams.GetRecordsInput{ShardIterator: iterator})
-			if err != nil {
-				return nil, err
-			}
-			if len(page.Records) == 0 {
-				break // an open shard always has a next page
-			}
-			for _, r := range page.Records {
-				change, err := dynamo.DecodeChange(lambdaRecord(r))
-				if err != nil {
-					return nil, err
-				}
-				changes = append(changes, change)
-			}
-			iterator = page.NextShardIterator
-		}
-	}
-	return changes, nil
-}
-
-// lambdaRecord turns a record of the streams API into what Lambda passes.
-func lambdaRecord(r streamtypes.Record) events.DynamoDBEventRecord {
-	return events.DynamoDBEventRecord{
-		EventID:   aws.ToString(r.EventID),
-		EventName: string(r.EventName),
-		Change: events.DynamoDBStreamRecord{
-			Keys:           lambdaImage(r.Dynamodb.Keys),
-			NewImage:       lambdaImage(r.Dynamodb.NewImage),
-			OldImage:       lambdaImage(r.Dynamodb.OldImage),
-			SequenceNumber: aws.ToString(r.Dynamodb.SequenceNumber),
-			StreamViewType: string(r.Dynamodb.StreamViewType),
-		},
-	}
-}
-
-func lambdaImage(image map[string]streamtypes.AttributeValue) map[string]events.DynamoDBAttributeValue {
-	attributes := make(map[string]events.DynamoDBAttributeValue, len(image))
-	for name, value := range image {
-		switch v := value.(type) {
-		case *streamtypes.AttributeValueMemberS:
-			attributes[name] = events.NewStringAttribute(v.Value)
-		case *streamtypes.AttributeValueMemberN:
-			attributes[name] = events.NewNumberAttribute(v.Value)
-		case *streamtypes.AttributeValueMemberB:
-			attributes[name] = events.NewBinaryAttribute(v.Value)
-		default:
-			attributes[name] = events.NewNullAttribute()
-		}
-	}
-	return attributes
 }
