@@ -59,8 +59,11 @@ func followChanges(ctx context.Context, store *embedded.Table, r *rollup.Rollup)
 		errs := r.Changes(deriving, changes)
 		cancel()
 		for i, err := range errs {
-			if err == nil {
+			switch {
+			case err == nil:
 				continue
+			case ctx.Err() != nil:
+				return ctx.Err() // the program ends; the feed stays as it is
 			}
 			slog.Error("deriving values; trying again later", "item", changes[i].Key(), "error", err)
 			if err := r.Postpone(ctx, changes[i]); err != nil {

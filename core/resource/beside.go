@@ -115,8 +115,35 @@ type entries struct {
 // all are.
 const eraseOneByOne = 64
 
-// loadEntries reads the entries that the slot's changes may touch.
-func (e *Engine) loadEntries(ctx context.Context, w *write, s *slot) (*entries, error) {
+// loadEntries reads the entries that the slots' changes may touch.
+func (e *Engine) loadEntries(ctx context.Context, w *write, slots []*slot) ([]*entries, error) {
+	all := make([]*entries, len(slots))
+	err := atOnce(ctx, len(slots), func(ctx context.Context, i int) (err error) {
+		all[i], err = e.entriesOfSlot(ctx, w, slots[i])
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var keys []table.Key
+	var of []*entries
+	for _, es := range all {
+		for sort, known := range es.touched {
+			if known == nil {
+				keys, of = append(keys, table.Key{Partition: es.partition, Sort: sort}), append(of, es)
+			}
+		}
+	}
+	items, err := e.table.Get(ctx, keys, true)
+	for i, item := range items {
+		of[i].touched[keys[i].Sort] = of[i].loaded(item)
+	}
+	return all, err
+}
+
+// entriesOfSlot returns the entries that a slot's changes may touch; those that
+// are named one by one are not read yet.
+func (e *Engine) entriesOfSlot(ctx context.Context, w *write, s *slot) (*entries, error) {
 	f := w.family
 	es := &entries{
 		ctx: ctx, engine: e, workspace: w.workspace, family: f,
@@ -150,21 +177,13 @@ func (e *Engine) loadEntries(ctx context.Context, w *write, s *slot) (*entries, 
 			}
 		default:
 			for _, p := range es.schema.Entries(c.patch[field]) {
-				es.touched[f.Beside.SortKey(p)] = nil
+				if sort := f.Beside.SortKey(p); es.touched[sort] == nil {
+					es.touched[sort] = nil
+				}
 			}
 		}
 	}
-	keys := make([]table.Key, 0, len(es.touched))
-	for sort, known := range es.touched {
-		if known == nil {
-			keys = append(keys, table.Key{Partition: es.partition, Sort: sort})
-		}
-	}
-	items, err := e.table.Get(ctx, keys, true)
-	for i, item := range items {
-		es.touched[keys[i].Sort] = es.loaded(item)
-	}
-	return es, err
+	return es, nil
 }
 
 // enter makes state the one that counts; without an epoch it gets one.
@@ -334,51 +353,123 @@ func (es *entries) ops() []table.Op {
 	return ops
 }
 
-// applyBeside carries out the changes of a slot that concern entries beside
-// it. won is false when another writer was faster. announce tells the lists, as
-// nextGeneration says.
-func (e *Engine) applyBeside(ctx context.Context, w *write, s *slot, announce func() error) (won, moved bool, err error) {
-	es, err := e.loadEntries(ctx, w, s)
+// besideWrite is the write of a record together with entries beside it.
+type besideWrite struct {
+	slot    *slot
+	main    table.Op
+	ops     []table.Op // of entries and pointers
+	dropped []string
+}
+
+// plain reports whether the write needs nothing but one transaction.
+func (b *besideWrite) plain() bool {
+	return len(b.main.Item.Body) <= inlineBytes && b.slot.parts == "" && len(b.dropped) == 0 && len(b.ops) < groupOps
+}
+
+const (
+	// groupOps is how many operations of several records go into one
+	// transaction; the guard takes part.
+	groupOps = table.MaxTransactOps - 2
+	// groupBytes is how long their bodies may be together.
+	groupBytes = table.MaxTransactBytes / 2
+)
+
+// applyBesides carries out the changes of slots that concern entries beside
+// them, and returns the slots that lost a race. Small writes share transactions.
+func (e *Engine) applyBesides(ctx context.Context, w *write, slots []*slot) (lost []*slot, moved bool, err error) {
+	if len(slots) == 0 {
+		return nil, false, nil
+	}
+	all, err := e.loadEntries(ctx, w, slots)
 	if err != nil {
-		return false, false, err
+		return nil, false, err
 	}
-	e.mergeSlot(w, s, es)
-	if es.err != nil {
-		return false, false, es.err
-	}
-	ops := es.ops()
-	if len(ops) == 0 && string(s.body) == string(s.stored.Body) {
-		return true, false, nil
-	}
-	main, moved := e.main(w, s)
-	if moved = moved || w.family.Beside.Paged; moved {
-		if err := announce(); err != nil {
-			return false, false, err
-		}
-	}
-	if s.old == nil {
-		if err := e.writePointers(ctx, w, []*slot{s}); err != nil {
-			return false, false, err
-		}
-	} else {
-		ops = append(ops, e.movePointers(w, s.old, s.state)...)
-	}
-	err = e.withPacked(ctx, w, s, main, func(main table.Op, held []table.Op) error {
-		return e.dropping(ctx, w, s.key, es.dropped, held, func(held []table.Op) error {
-			if len(ops)+len(held)+2 <= table.MaxTransactOps { // the record and the guard take part
-				return e.table.Transact(ctx, slices.Concat(ops, held, []table.Op{main}), w.guard)
-			}
-			return e.writeJournaled(ctx, w, main, held, ops)
-		})
+	err = atOnce(ctx, len(slots), func(ctx context.Context, i int) error {
+		all[i].ctx = ctx
+		e.mergeSlot(w, slots[i], all[i])
+		return all[i].err
 	})
-	switch {
-	case errors.Is(err, table.ErrConflict):
-		return false, false, nil
-	case errors.Is(err, table.ErrInvalid):
-		s.refuse(err)
-		return true, false, nil
+	if err != nil {
+		return nil, false, err
 	}
-	return err == nil, moved, err
+	var groups [][]*besideWrite
+	var fresh []*slot
+	ops, size := groupOps, 0 // of the last group: full
+	for i, s := range slots {
+		b := &besideWrite{slot: s, ops: all[i].ops(), dropped: all[i].dropped}
+		if len(b.ops) == 0 && string(s.body) == string(s.stored.Body) {
+			continue
+		}
+		var moves bool
+		b.main, moves = e.main(w, s)
+		moved = moved || moves || w.family.Beside.Paged
+		if s.old == nil {
+			fresh = append(fresh, s)
+		} else {
+			b.ops = append(b.ops, e.movePointers(w, s.old, s.state)...)
+		}
+		bytes := len(b.main.Item.Body)
+		for _, op := range b.ops {
+			bytes += len(op.Item.Body)
+		}
+		if !b.plain() || ops+len(b.ops)+1 > groupOps || size+bytes > groupBytes {
+			groups = append(groups, nil)
+			ops, size = 0, 0
+		}
+		last := len(groups) - 1
+		groups[last] = append(groups[last], b)
+		if ops, size = ops+len(b.ops)+1, size+bytes; !b.plain() {
+			ops = groupOps // it stays alone
+		}
+	}
+	if moved {
+		if err := e.listsChanged(ctx, w.workspace, w.family); err != nil {
+			return nil, moved, err
+		}
+	}
+	if err := e.writePointers(ctx, w, fresh); err != nil {
+		return nil, moved, err
+	}
+	losers := make([][]*slot, len(groups))
+	err = atOnce(ctx, len(groups), func(ctx context.Context, i int) (err error) {
+		losers[i], err = e.writeGroup(ctx, w, groups[i])
+		return err
+	})
+	return slices.Concat(losers...), moved, err
+}
+
+// writeGroup writes records in one transaction, or if that fails one by one,
+// and returns the slots that lost a race.
+func (e *Engine) writeGroup(ctx context.Context, w *write, group []*besideWrite) (lost []*slot, err error) {
+	if len(group) > 1 {
+		var ops []table.Op
+		for _, b := range group {
+			ops = append(append(ops, b.ops...), b.main)
+		}
+		err := e.table.Transact(ctx, ops, w.guard)
+		if !errors.Is(err, table.ErrConflict) && !errors.Is(err, table.ErrInvalid) {
+			return nil, err
+		}
+	}
+	for _, b := range group {
+		err := e.withPacked(ctx, w, b.slot, b.main, func(main table.Op, held []table.Op) error {
+			return e.dropping(ctx, w, b.slot.key, b.dropped, held, func(held []table.Op) error {
+				if len(b.ops)+len(held)+2 <= table.MaxTransactOps { // the record and the guard take part
+					return e.table.Transact(ctx, slices.Concat(b.ops, held, []table.Op{main}), w.guard)
+				}
+				return e.writeJournaled(ctx, w, main, held, b.ops)
+			})
+		})
+		switch {
+		case errors.Is(err, table.ErrConflict):
+			lost = append(lost, b.slot)
+		case errors.Is(err, table.ErrInvalid):
+			b.slot.refuse(err)
+		case err != nil:
+			return lost, err
+		}
+	}
+	return lost, nil
 }
 
 // scan yields all items of a query, however many pages they take. q.Limit is

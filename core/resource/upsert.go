@@ -412,19 +412,8 @@ func (e *Engine) applySlots(ctx context.Context, w *write, slots []*slot) (lost 
 	if err != nil {
 		return nil, moved, err
 	}
-	won, moves := make([]bool, len(beside)), make([]bool, len(beside))
-	announce := sync.OnceValue(func() error { return e.listsChanged(ctx, w.workspace, w.family) })
-	err = atOnce(ctx, len(beside), func(ctx context.Context, i int) (err error) {
-		won[i], moves[i], err = e.applyBeside(ctx, w, beside[i], announce)
-		return err
-	})
-	for i, s := range beside {
-		moved = moved || moves[i]
-		if !won[i] {
-			lost = append(lost, s)
-		}
-	}
-	return lost, moved, err
+	more, m, err := e.applyBesides(ctx, w, beside)
+	return append(lost, more...), moved || m, err
 }
 
 // manyAtOnce is how many records that need a transaction each are written at
