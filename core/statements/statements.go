@@ -5,6 +5,7 @@ package statements
 
 import (
 	"math"
+	"math/bits"
 
 	"tenure/core"
 	"tenure/core/resource"
@@ -78,42 +79,56 @@ func merge(c resource.Change) (schema.Record, *core.Failure) {
 // not stored, so they follow the items and transactions whenever those change.
 func show(r schema.Record, _ int64) {
 	if !r[lineItems].IsNull() {
-		var once, again int64
+		var once, again sum
 		for _, item := range items.Entries(r[lineItems]) {
 			if item[itemIsRecurring].True() {
-				again = add(again, item[itemAmount].Int())
+				again.add(item[itemAmount])
 			} else {
-				once = add(once, item[itemAmount].Int())
+				once.add(item[itemAmount])
 			}
 		}
 		if r[recurring].IsNull() {
-			r[recurring] = schema.Int(again)
+			r[recurring] = again.value()
 		}
 		if r[nonRecurring].IsNull() {
-			r[nonRecurring] = schema.Int(once)
+			r[nonRecurring] = once.value()
 		}
 	}
+	var paid sum
 	switch {
 	case !r[transactions].IsNull():
-		var paid int64
 		for _, p := range payments.Entries(r[transactions]) {
-			paid = add(paid, p[paymentAmount].Int())
+			paid.add(p[paymentAmount])
 		}
-		r[paidAmount] = schema.Int(paid)
+		r[paidAmount] = paid.value()
 	case !r[paidDate].IsNull():
-		r[paidAmount] = schema.Int(add(r[recurring].Int(), r[nonRecurring].Int()))
+		paid.add(r[recurring])
+		paid.add(r[nonRecurring])
+		r[paidAmount] = paid.value()
 	}
 }
 
-// add returns the sum of two amounts, or the limit of what fits that is nearest
+// sum is a sum of amounts in 128 bits: exact, in whatever order they come.
+type sum struct {
+	high int64
+	low  uint64
+}
+
+func (s *sum) add(amount schema.Value) {
+	n := amount.Int()
+	low, carry := bits.Add64(s.low, uint64(n), 0)
+	s.low = low
+	s.high += n>>63 + int64(carry)
+}
+
+// value returns the sum, or the limit of what an amount can be that is nearest
 // to it.
-func add(a, b int64) int64 {
-	switch sum := a + b; {
-	case a > 0 && b > 0 && sum < 0:
-		return math.MaxInt64
-	case a < 0 && b < 0 && sum >= 0:
-		return math.MinInt64
-	default:
-		return sum
+func (s sum) value() schema.Value {
+	switch low := int64(s.low); {
+	case s.high == low>>63:
+		return schema.Int(low)
+	case s.high < 0:
+		return schema.Int(math.MinInt64)
 	}
+	return schema.Int(math.MaxInt64)
 }
