@@ -142,3 +142,17 @@ func BenchmarkGet(b *testing.B) {
 		serve(b, h, "GET", fmt.Sprintf("/accounts/acct-%08d", i%1000), nil)
 	}
 }
+
+// BenchmarkSearch looks in 20,000 accounts for a text that none has.
+func BenchmarkSearch(b *testing.B) {
+	h := benchHandler(b)
+	for i := range 20 {
+		serve(b, h, "POST", "/accounts", benchBody(i*1000, 1))
+	}
+	body := []byte(`{"records":[{"attribute":"description","operator":"like","value":"Nowhere"},{"attribute":"csm_score","operator":"ge","value":50}]}`)
+	b.ReportAllocs()
+	for b.Loop() {
+		serve(b, h, "POST", "/search/accounts", body)
+	}
+	perRecord(b, 20_000)
+}

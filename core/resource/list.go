@@ -51,6 +51,9 @@ type Filter struct {
 	Name string
 	// Match reports whether a record, as it is shown, passes.
 	Match func(schema.Record) bool
+	// Stored, if set, reports whether the record with that stored body may pass;
+	// it costs less than Match.
+	Stored func(body []byte) bool
 	// Equal are values that fields, by ordinal, must have for Match to hold. If
 	// the records with one of them can be found directly, only they are read.
 	Equal map[int]schema.Value
@@ -317,7 +320,7 @@ func (w *walk) records(ctx context.Context, items []table.Item) ([]schema.Record
 		}
 		for i := range part {
 			hidden := part[i].HiddenFrom != 0 && part[i].HiddenFrom <= w.visibleAt
-			if !part[i].Exists() || hidden {
+			if !part[i].Exists() || hidden || !w.mayPass(part[i].Body) {
 				continue
 			}
 			r, err := e.record(ctx, w.list.Workspace, f, &part[i])
@@ -331,6 +334,13 @@ func (w *walk) records(ctx context.Context, items []table.Item) ([]schema.Record
 		}
 	})
 	return records, errors.Join(errs...)
+}
+
+// mayPass reports whether the record in an item with that body may pass the
+// filter.
+func (w *walk) mayPass(body []byte) bool {
+	f := w.list.Filter
+	return f == nil || f.Stored == nil || isPacked(body) || isPending(body) || f.Stored(body)
 }
 
 // passes reports whether the list has the record.

@@ -103,6 +103,9 @@ type Field struct {
 	Default string
 	// ReadOnly fields are computed: returned, and ignored in requests.
 	ReadOnly bool
+	// Computed fields are shown with a value that is not, or not always, the one
+	// stored.
+	Computed bool
 	// Email marks a String that holds an e-mail address (description only).
 	Email bool
 	Shown Presence

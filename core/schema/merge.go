@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"bytes"
 	"slices"
 
 	"tenure/core"
@@ -162,6 +163,18 @@ func (s *Schema) ParseStored(body []byte) Record {
 		next = i + 1
 	}
 	return r
+}
+
+// StoredValue returns one value of what AppendStored wrote, without reading the
+// rest. The text of a name with its quotes and colon is nowhere else in a stored
+// record: lists are stored without names, and texts with their quotes escaped.
+func (s *Schema) StoredValue(body []byte, i int) Value {
+	at := bytes.Index(body, s.names[i])
+	if at < 0 {
+		return nil
+	}
+	c := cursor{text: body, at: at + len(s.names[i])}
+	return c.value()
 }
 
 // AppendObject appends the record as responses show it: every field named by

@@ -157,7 +157,7 @@ func (s *Search) Names(attributes ...string) bool {
 
 // Filter returns the filter of a list that leaves the records that match.
 func (s *Search) Filter() *resource.Filter {
-	f := &resource.Filter{Name: string(s.name), Match: s.Match, Equal: map[int]schema.Value{}}
+	f := &resource.Filter{Name: string(s.name), Match: s.Match, Stored: s.matchStored, Equal: map[int]schema.Value{}}
 	for _, c := range s.conditions {
 		if c.operator == "eq" && (c.whole || !s.schema.Fields[c.field].Type.Numeric()) {
 			f.Equal[c.field] = c.value
@@ -171,6 +171,19 @@ func (s *Search) Match(r schema.Record) bool {
 	for i := range s.conditions {
 		c := &s.conditions[i]
 		if !c.match(&s.schema.Fields[c.field], r[c.field]) {
+			return false
+		}
+	}
+	return true
+}
+
+// matchStored reports whether a stored record may meet all conditions: whether
+// it meets those on fields that are shown as they are stored.
+func (s *Search) matchStored(body []byte) bool {
+	for i := range s.conditions {
+		c := &s.conditions[i]
+		f := &s.schema.Fields[c.field]
+		if !f.Computed && !c.match(f, s.schema.StoredValue(body, c.field)) {
 			return false
 		}
 	}
