@@ -209,6 +209,22 @@ func (c *client) one(path string) map[string]any {
 	return results[0]
 }
 
+// state returns everything that reads give of a workspace, of all families, as
+// far as one page holds it.
+func (c *client) state() string {
+	c.Helper()
+	all := []any{c.dump()}
+	for _, list := range []string{"/subscriptions", "/interactions", "/notes", "/mrr_movements"} {
+		all = append(all, c.get(list).results())
+	}
+	for _, r := range c.get("/accounts?include_inactive=true").results() {
+		for _, list := range []string{"support_tickets", "statements", "subscriptions", "metrics", "mrr_movements"} {
+			all = append(all, c.get("/accounts/"+segment(r["account_id"].(string))+"/"+list).results())
+		}
+	}
+	return toJSON(all)
+}
+
 // member returns a top-level member of the answer.
 func (a *answer) member(name string) any {
 	envelope, _ := a.body.(map[string]any)

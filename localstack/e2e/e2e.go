@@ -52,6 +52,9 @@ func Run(t *testing.T, target Target) {
 		{"accounts", accountTests},
 		{"people", peopleTests},
 		{"lists", listTests},
+		{"tickets", ticketTests},
+		{"statements", statementTests},
+		{"subscriptions", subscriptionTests},
 		{"workspaces", isolationTests},
 		{"description", descriptionTests},
 	} {
