@@ -54,7 +54,6 @@ func Run(t *testing.T, target Target) {
 		{"lists", listTests},
 		{"tickets", ticketTests},
 		{"statements", statementTests},
-		{"subscriptions", subscriptionTests},
 		{"workspaces", isolationTests},
 		{"description", descriptionTests},
 	} {
