@@ -137,9 +137,12 @@ func merge(c resource.Change) (schema.Record, *core.Failure) {
 		history = HistoryOf(c.Old)
 	}
 	if c.Modify && !patch[eventKind].Given() {
+		if !slices.ContainsFunc(patch[eventKind:], schema.Value.Given) {
+			return c.Old, nil // contract Q7
+		}
 		asRevenue(patch, history)
 	}
-	if patch[eventKind].Text() != "end" {
+	if patch[eventKind].Text() != "end" && !patch[effectiveStart].IsNull() {
 		for _, i := range []int{totalRevenue, cycleUnit, cycleLength} {
 			if !patch[eventKind].IsNull() && patch[i].IsNull() {
 				return nil, declaration.Missing(i, true)
