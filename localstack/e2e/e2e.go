@@ -54,6 +54,8 @@ func Run(t *testing.T, target Target) {
 		{"lists", listTests},
 		{"tickets", ticketTests},
 		{"statements", statementTests},
+		{"subscriptions", subscriptionTests},
+		{"subscriptions", subscriptionTests},
 		{"workspaces", isolationTests},
 		{"description", descriptionTests},
 	} {
