@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -13,6 +14,7 @@ import (
 	"tenure/core/catalog"
 	"tenure/core/resource"
 	"tenure/core/schema"
+	"tenure/core/subscriptions"
 )
 
 // schemathesisTool is where `make tools` puts it, seen from this package.
@@ -106,6 +108,12 @@ func exampleRecord(t *testing.T, f *resource.Family, examples map[string]any) st
 	record := exampleFields(f.Schema, examples, f == catalog.Root)
 	if f.Generated != nil { // the id is not the client's to choose
 		record[f.Schema.Fields[f.Generated.External].Name] = examples["id"]
+	}
+	if f == subscriptions.Family { // what an event needs depends on which it is
+		maps.Copy(record, map[string]any{
+			"event": "revenue", "effective_start_date": examples["timestamp"],
+			"total_revenue": 4900, "cycle_unit": "month", "cycle_length": 1,
+		})
 	}
 	text, err := json.Marshal(record)
 	if err != nil {
