@@ -154,7 +154,8 @@ func merge(c resource.Change) (schema.Record, *core.Failure) {
 		return nil, failure
 	}
 	history, err := history.Apply(eventOf(patch), c.Now)
-	if err != nil {
+	// A subscription that ended before it began is known, and ends like that again.
+	if err != nil && (c.Old == nil || !errors.Is(err, revenue.ErrUnknown)) {
 		return nil, refusal(err)
 	}
 	for i := eventKind; i <= source; i++ {
