@@ -145,7 +145,8 @@ func merge(c resource.Change) (schema.Record, *core.Failure) {
 	if patch[eventKind].Text() != "end" && !patch[effectiveStart].IsNull() {
 		for _, i := range []int{totalRevenue, cycleUnit, cycleLength} {
 			if !patch[eventKind].IsNull() && patch[i].IsNull() {
-				return nil, declaration.Missing(i, true)
+				name := declaration.Fields[i].Name
+				return nil, &core.Failure{Code: core.MissingField, Field: name, Message: "Missing required field: '" + name + "'"}
 			}
 		}
 	}

@@ -217,6 +217,9 @@ func TestEventsAreRefusedByName(t *testing.T) {
 			if failure == nil || failure.Code != c.code || failure.Field != c.field || c.field != "subscription_id" && !strings.Contains(failure.Message, "'"+c.field+"'") {
 				t.Errorf("%s (put: %t): %+v, want %s of %s", c.event, put, failure, c.code, c.field)
 			}
+			if want := "Missing required field: '" + c.field + "'"; c.code == core.MissingField && failure != nil && failure.Message != want {
+				t.Errorf("%s (put: %t): %q, want %q: it is required in every event", c.event, put, failure.Message, want)
+			}
 		}
 	}
 }
