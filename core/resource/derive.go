@@ -45,112 +45,221 @@ func (e *Engine) wakeKey(workspace, account string, at int64) table.Key {
 	return table.Key{Partition: partition(workspace, "wake", e.shardOf(account)), Sort: sortNumber(at) + digest(account)}
 }
 
-// Derive computes an account's derived values and writes what changed of them.
-// ledger is the family of Derived.Entries. compute reads the records that they
-// follow from; it may be called more than once. An account that does not exist
-// has none.
-func (e *Engine) Derive(ctx context.Context, workspace, account string, ledger *Family, compute func(ctx context.Context) (Derived, error)) error {
-	for attempt := 0; ; attempt++ {
-		if err := backoff(ctx, attempt); err != nil {
-			return err
+// Derive computes the derived values of accounts and writes what changed of
+// them. ledger is the family of Derived.Entries. compute reads the records that
+// an account's values follow from; it may be called more than once. Accounts
+// that do not exist have none. It returns the errors of the accounts that
+// failed.
+func (e *Engine) Derive(ctx context.Context, workspace string, accounts []string, ledger *Family, compute func(ctx context.Context, account string) (Derived, error)) map[string]error {
+	failed := map[string]error{}
+	for attempt := 0; len(accounts) > 0; attempt++ {
+		err := backoff(ctx, attempt)
+		var lost []string
+		if err == nil {
+			lost, err = e.deriveOnce(ctx, workspace, accounts, ledger, compute, failed)
 		}
-		err := e.deriveOnce(ctx, workspace, account, ledger, compute)
-		if !errors.Is(err, table.ErrConflict) && !errors.Is(err, table.ErrFenced) {
-			return err
+		if err != nil {
+			for _, a := range accounts {
+				failed[a] = err
+			}
+			return failed
 		}
+		accounts = lost
+	}
+	return failed
+}
+
+// deriving is an account on its way through Derive.
+type deriving struct {
+	account string
+	state   table.Item // as read
+	slot    *slot      // of the account's own record
+	value   Derived
+	ops     []table.Op // of the ledger
+	err     error
+}
+
+// deriveOnce derives accounts once, and returns those that lost a race. Errors
+// that concern one account go to failed.
+func (e *Engine) deriveOnce(ctx context.Context, workspace string, accounts []string, ledger *Family, compute func(ctx context.Context, account string) (Derived, error), failed map[string]error) (lost []string, err error) {
+	all, err := e.readStates(ctx, workspace, accounts)
+	if err != nil {
+		return nil, err
+	}
+	// The states have been read; what is read from here on is newer.
+	_ = atOnce(ctx, len(all), func(ctx context.Context, i int) error {
+		d := all[i]
+		if d.value, d.err = compute(ctx, d.account); d.err == nil {
+			d.ops, d.err = e.ledgerOps(ctx, workspace, d.account, ledger, d.value.Entries)
+		}
+		return nil
+	})
+	moved := false
+	for _, d := range all {
+		if d.err != nil {
+			failed[d.account] = d.err
+		}
+		moved = moved || len(d.ops) > 0
+	}
+	all = slices.DeleteFunc(all, func(d *deriving) bool { return d.err != nil })
+	if moved {
+		if err := e.listsChanged(ctx, workspace, ledger); err != nil {
+			return nil, err
+		}
+	}
+	var groups [][]*deriving
+	ops := groupOps
+	for _, d := range all {
+		if n := len(d.ops) + derivedOps; ops+n > groupOps {
+			groups, ops = append(groups, nil), n
+		} else {
+			ops += n
+		}
+		groups[len(groups)-1] = append(groups[len(groups)-1], d)
+	}
+	_ = atOnce(ctx, len(groups), func(ctx context.Context, i int) error {
+		e.writeDerived(ctx, workspace, groups[i])
+		return nil
+	})
+	for _, d := range all {
+		switch {
+		case errors.Is(d.err, table.ErrConflict), errors.Is(d.err, table.ErrFenced):
+			lost = append(lost, d.account)
+		case d.err != nil:
+			failed[d.account] = d.err
+		}
+	}
+	if moved {
+		err = e.listsChanged(ctx, workspace, ledger)
+	}
+	return lost, err
+}
+
+// readStates reads the states and records of those accounts that exist.
+func (e *Engine) readStates(ctx context.Context, workspace string, accounts []string) ([]*deriving, error) {
+	states, keys := make([]table.Key, len(accounts)), make([]table.Key, len(accounts))
+	for i, a := range accounts {
+		states[i], keys[i] = stateKey(workspace, a), e.accountKey(workspace, a)
+	}
+	items, err := e.table.Get(ctx, states, true)
+	if err != nil {
+		return nil, err
+	}
+	records, err := e.getSettled(ctx, workspace, e.root, keys)
+	if err != nil {
+		return nil, err
+	}
+	var all []*deriving
+	for i, a := range accounts {
+		if s := (&slot{key: keys[i], stored: records[i].Item, parts: records[i].parts}); s.found() {
+			all = append(all, &deriving{account: a, state: items[i], slot: s})
+		}
+	}
+	return all, nil
+}
+
+// derivedOps is how many operations go with those of the ledger: the state, two
+// items of the clock, and the account, which may be large.
+const derivedOps = 8
+
+// writeDerived writes the derived values of accounts in one transaction, or if
+// that fails one by one, and sets their errors.
+func (e *Engine) writeDerived(ctx context.Context, workspace string, group []*deriving) {
+	w := e.request(Target{Workspace: workspace, Family: e.root}, nil)
+	if len(group) > 1 {
+		var together []table.Op
+		plain := true
+		for _, d := range group {
+			ops, main, err := e.derivedOf(w, d)
+			if err != nil || main != nil && (len(main.Item.Body) > inlineBytes || d.slot.parts != "") {
+				plain = false
+				break
+			}
+			together = append(together, ops...)
+			if main != nil {
+				together = append(together, *main)
+			}
+		}
+		if plain && e.table.Transact(ctx, together, nil) == nil {
+			return
+		}
+	}
+	for _, d := range group {
+		d.err = e.writeOne(ctx, w, d)
 	}
 }
 
-func (e *Engine) deriveOnce(ctx context.Context, workspace, account string, ledger *Family, compute func(ctx context.Context) (Derived, error)) error {
-	key := e.accountKey(workspace, account)
-	items, err := e.table.Get(ctx, []table.Key{stateKey(workspace, account), key}, true)
-	if err != nil {
-		return err
-	}
-	if !items[1].Exists() {
-		return nil
-	}
+// derivedOf returns the writes of an account's derived values, apart from main,
+// that of its own record; nil if that does not change.
+func (e *Engine) derivedOf(w *write, d *deriving) (ops []table.Op, main *table.Op, err error) {
 	before := derivation{Wake: math.MaxInt64}
-	if items[0].Exists() {
-		if err := json.Unmarshal(items[0].Body, &before); err != nil {
-			return err
-		}
-	}
-	d, err := compute(ctx)
-	if err != nil {
-		return err
-	}
-	ops, err := e.ledgerOps(ctx, workspace, account, ledger, d.Entries)
-	if err != nil {
-		return err
-	}
-	moved := len(ops) > 0
-	if moved {
-		if err := e.listsChanged(ctx, workspace, ledger); err != nil {
-			return err
-		}
-	}
-	state, cond := items[0], table.Absent()
+	state, cond := d.state, table.Absent()
 	if state.Exists() {
 		cond = table.VersionIs(state.Version)
+		if err := json.Unmarshal(state.Body, &before); err != nil {
+			return nil, nil, err
+		}
 	}
-	state.Key = stateKey(workspace, account)
-	const others = 8 // what goes with the ledger at most
-	if len(ops) > table.MaxTransactOps-others {
-		// Too many for one transaction: the state is claimed first, and guards them.
-		if state.Body, err = json.Marshal(before); err != nil {
-			return err
-		}
-		state.Version = e.nextVersion(state.Version)
-		if err := e.put(ctx, nil, state, cond); err != nil {
-			return err
-		}
-		cond = table.VersionIs(state.Version)
-		guard := &table.Guard{Key: state.Key, Version: state.Version}
-		if err := errors.Join(e.table.Write(ctx, ops, guard)...); err != nil {
-			return err
-		}
-		ops = nil
-	}
-	after := derivation{Account: account, Wake: d.Wake}
+	after := derivation{Account: d.account, Wake: d.value.Wake}
 	if state.Body, err = json.Marshal(after); err != nil {
-		return err
+		return nil, nil, err
 	}
-	state.Version = e.nextVersion(state.Version)
-	ops = append(ops, table.Put(state, cond))
+	state.Key, state.Version = stateKey(w.workspace, d.account), e.nextVersion(state.Version)
+	ops = append(slices.Clone(d.ops), table.Put(state, cond))
 	if before.Wake != after.Wake {
 		if before.Wake != math.MaxInt64 {
-			ops = append(ops, table.Delete(e.wakeKey(workspace, account, before.Wake), table.Condition{}))
+			ops = append(ops, table.Delete(e.wakeKey(w.workspace, d.account, before.Wake), table.Condition{}))
 		}
 		if after.Wake != math.MaxInt64 {
 			ops = append(ops, table.Put(table.Item{
-				Key: e.wakeKey(workspace, account, after.Wake), Version: e.nextVersion(0), Body: schema.Text(account),
+				Key: e.wakeKey(w.workspace, d.account, after.Wake), Version: e.nextVersion(0), Body: schema.Text(d.account),
 			}, table.Condition{}))
 		}
 	}
-	if err := e.writeDerived(ctx, workspace, key, d.Edit, ops); err != nil || !moved {
-		return err
+	d.slot.changes = []*change{{
+		edit: func(r schema.Record) (schema.Record, *core.Failure) { return d.value.Edit(r), nil },
+	}}
+	e.mergeSlot(w, d.slot, nil)
+	if string(d.slot.body) != string(d.slot.stored.Body) {
+		op, _ := e.main(w, d.slot)
+		main = &op
 	}
-	return e.listsChanged(ctx, workspace, ledger)
+	return ops, main, nil
 }
 
-// writeDerived writes ops in one transaction with what edit makes of the
-// account.
-func (e *Engine) writeDerived(ctx context.Context, workspace string, key table.Key, edit func(schema.Record) schema.Record, ops []table.Op) error {
-	stored, err := e.getSettled(ctx, workspace, e.root, []table.Key{key})
+// writeOne writes the derived values of one account.
+func (e *Engine) writeOne(ctx context.Context, w *write, d *deriving) error {
+	if len(d.ops) > groupOps-derivedOps {
+		// Too many for one transaction: the state is claimed first, and guards them.
+		cond := table.Absent()
+		if d.state.Exists() {
+			cond = table.VersionIs(d.state.Version)
+		} else {
+			d.state.Key = stateKey(w.workspace, d.account)
+			body, err := json.Marshal(derivation{Account: d.account, Wake: math.MaxInt64})
+			if err != nil {
+				return err
+			}
+			d.state.Body = body
+		}
+		d.state.Version = e.nextVersion(d.state.Version)
+		if err := e.put(ctx, nil, d.state, cond); err != nil {
+			return err
+		}
+		guard := &table.Guard{Key: d.state.Key, Version: d.state.Version}
+		if err := errors.Join(e.table.Write(ctx, d.ops, guard)...); err != nil {
+			return err
+		}
+		d.ops = nil
+	}
+	ops, main, err := e.derivedOf(w, d)
 	if err != nil {
 		return err
 	}
-	w := e.request(Target{Workspace: workspace, Family: e.root}, nil)
-	s := &slot{key: key, stored: stored[0].Item, parts: stored[0].parts, changes: []*change{{
-		edit: func(r schema.Record) (schema.Record, *core.Failure) { return edit(r), nil },
-	}}}
-	e.mergeSlot(w, s, nil)
-	if string(s.body) == string(s.stored.Body) {
+	if main == nil {
 		return e.table.Transact(ctx, ops, nil)
 	}
-	main, _ := e.main(w, s)
-	return e.withPacked(ctx, w, s, main, func(main table.Op, held []table.Op) error {
+	return e.withPacked(ctx, w, d.slot, *main, func(main table.Op, held []table.Op) error {
 		return e.table.Transact(ctx, slices.Concat(ops, held, []table.Op{main}), nil)
 	})
 }

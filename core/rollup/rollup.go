@@ -14,8 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"tenure/core/accounts"
 	"tenure/core/resource"
 	"tenure/core/revenue"
@@ -34,8 +32,6 @@ const (
 	// ahead is how many future states of an account's revenue are kept with it:
 	// until the last of them it is right without the clock.
 	ahead = 16
-	// atOnce is how many accounts are derived at the same time.
-	atOnce = 8
 	// dueAtOnce is how many due accounts are taken up at a time.
 	dueAtOnce = 100
 	// postponed is after how long an account that failed is derived again.
@@ -137,28 +133,23 @@ func (r *Rollup) Tick(ctx context.Context, workspace string) (int, error) {
 
 // derive derives accounts, and returns the errors of those that failed.
 func (r *Rollup) derive(ctx context.Context, all []account) map[account]error {
-	errs := make([]error, len(all))
-	var group errgroup.Group
-	group.SetLimit(atOnce)
-	for i, a := range all {
-		group.Go(func() error {
-			errs[i] = r.Account(ctx, a.workspace, a.id)
-			return nil
-		})
+	byWorkspace := map[string][]string{}
+	for _, a := range all {
+		byWorkspace[a.workspace] = append(byWorkspace[a.workspace], a.id)
 	}
-	_ = group.Wait() // its errors are in errs
 	failed := map[account]error{}
-	for i, err := range errs {
-		if err != nil {
-			failed[all[i]] = err
+	for workspace, ids := range byWorkspace {
+		for id, err := range r.Accounts(ctx, workspace, ids...) {
+			failed[account{workspace, id}] = err
 		}
 	}
 	return failed
 }
 
-// Account derives one account.
-func (r *Rollup) Account(ctx context.Context, workspace, id string) error {
-	return r.engine.Derive(ctx, workspace, id, subscriptions.Movements, func(ctx context.Context) (resource.Derived, error) {
+// Accounts derives accounts of a workspace, and returns the errors of those
+// that failed.
+func (r *Rollup) Accounts(ctx context.Context, workspace string, ids ...string) map[string]error {
+	return r.engine.Derive(ctx, workspace, ids, subscriptions.Movements, func(ctx context.Context, id string) (resource.Derived, error) {
 		now := r.engine.Now()
 		records, _, err := r.engine.OfAccount(ctx, workspace, subscriptions.Histories, id, subscriptions.Family.ID, false, true)
 		if err != nil {
