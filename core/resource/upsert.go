@@ -397,8 +397,8 @@ func (e *Engine) applySlots(ctx context.Context, w *write, slots []*slot) (lost 
 	for i, s := range slots {
 		s.stored, s.parts = items[i].Item, items[i].parts
 		switch {
-		case s.stored.Exists() && !s.found() && s.changes[0].external != "":
-			lost = append(lost, s) // removed since its external id led here
+		case w.family.Generated != nil && s.astray(w.family):
+			lost = append(lost, s)
 		case w.family.Beside != nil && s.touches(w.family.Beside):
 			beside = append(beside, s)
 		default:
@@ -532,6 +532,18 @@ func (f *Family) belongsElsewhere() *core.Failure {
 	return &core.Failure{Code: core.Conflicting, Field: "account_id", Message: f.Schema.Singular + " belongs to another account"}
 }
 
+// astray reports whether a change names the record by an external id that led
+// to it and does not any more: the record has been removed since, or has another.
+func (s *slot) astray(f *Family) bool {
+	var has schema.Value
+	if s.found() {
+		has = f.Schema.ParseStored(s.stored.Body)[f.Generated.External]
+	}
+	return s.stored.Exists() && slices.ContainsFunc(s.changes, func(c *change) bool {
+		return c.external != "" && c.external != has.Text()
+	})
+}
+
 // found reports whether there is a record.
 func (s *slot) found() bool { return len(s.stored.Body) > 0 }
 
@@ -580,6 +592,7 @@ func (e *Engine) writeSlots(ctx context.Context, w *write, slots []*slot) (lost 
 		var pointers []table.Op
 		if s.old != nil {
 			pointers = e.movePointers(w, s.old, s.state)
+			moved = moved || len(pointers) > 0 // from one account's list to another's
 		}
 		if len(s.body) > inlineBytes || s.parts != "" || len(pointers) > 0 {
 			specials = append(specials, &special{slot: s, main: mains[i], with: pointers})
