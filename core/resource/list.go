@@ -245,7 +245,7 @@ func (w *walk) choose() {
 	e, l, f := w.engine, w.list, w.list.Family
 	if l.Account != "" {
 		w.pointed = true
-		w.queries = []table.Query{{Partition: byAccount(l.Workspace, f, l.Account)}}
+		w.queries = []table.Query{{Partition: byAccount(l.Workspace, f, l.Account), Consistent: true}}
 		return
 	}
 	if l.Filter != nil {
