@@ -55,7 +55,7 @@ func Run(t *testing.T, target Target) {
 		{"tickets", ticketTests},
 		{"statements", statementTests},
 		{"subscriptions", subscriptionTests},
-		{"subscriptions", subscriptionTests},
+		{"revenue", revenueTests},
 		{"workspaces", isolationTests},
 		{"description", descriptionTests},
 	} {
