@@ -158,7 +158,11 @@ func (e *Engine) Modify(ctx context.Context, m Modification) (altered bool, fail
 // the record, is another one in the body (contract P9).
 func (f *Family) differs(i int, m Modification) *core.Failure {
 	given := m.Patch[i]
-	if !given.Given() || given.IsNull() && i == f.ID || f.textOf(given) == m.ID {
+	text := given.Text()
+	if i == f.ID {
+		text = f.textOf(given)
+	}
+	if !given.Given() || given.IsNull() && i == f.ID || text == m.ID {
 		return nil
 	}
 	name := f.Schema.Fields[i].Name
