@@ -250,8 +250,8 @@ func responses(r route) object {
 		counts(properties)
 		failed := statusProperties()
 		for i := range r.family.Schema.Fields {
-			if f := &r.family.Schema.Fields[i]; f.Type == schema.ID {
-				failed[f.Name] = object{"type": "string", "description": "As the record has it"}
+			if f := &r.family.Schema.Fields[i]; f.Type == schema.ID || i == r.family.ID {
+				failed[f.Name] = object{"type": typeSchema(f)["type"], "description": "As the record has it"}
 			}
 		}
 		failed["record"] = object{"type": "integer", "description": "Position of the record, from 0"}

@@ -251,9 +251,10 @@ func (e *Engine) requireAccounts(ctx context.Context, u *Upload, result *Result)
 	return nil
 }
 
-// ids returns a record of only the ids that r carries.
+// ids returns a record of only the ids that r carries, its own among them
+// whatever its type.
 func (f *Family) ids(r schema.Record) schema.Record {
-	carried := func(i int) bool { return f.Schema.Fields[i].Type == schema.ID && !r[i].IsNull() }
+	carried := func(i int) bool { return (i == f.ID || f.Schema.Fields[i].Type == schema.ID) && !r[i].IsNull() }
 	n := len(r)
 	for n > 0 && !carried(n-1) {
 		n--
@@ -309,7 +310,11 @@ func (e *Engine) applyChunk(ctx context.Context, w *write, chunk []change, resul
 	for i := range chunk {
 		switch c := &chunk[i]; {
 		case c.failure != nil:
-			result.fail(c.record, c.failure, w.family.ids(c.patch))
+			ids := w.family.ids(c.patch)
+			if c.external != "" && len(ids) > w.family.ID {
+				ids[w.family.ID] = nil // found out, not carried
+			}
+			result.fail(c.record, c.failure, ids)
 		case c.outcome == inserted:
 			result.Inserted++
 		case c.outcome == changed:
