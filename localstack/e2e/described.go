@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -43,8 +44,10 @@ func fetchDescription(target *Target) (*description, error) {
 	if len(paths) == 0 {
 		return nil, fmt.Errorf("no paths in %.200q", text)
 	}
-	for path, methods := range paths {
-		methods, _ := methods.(object)
+	// "{" comes after all letters, so that of two paths that match a request the
+	// one that spells it out comes first, as OpenAPI has it.
+	for _, path := range slices.Sorted(maps.Keys(paths)) {
+		methods, _ := paths[path].(object)
 		d.paths = append(d.paths, describedPath{strings.Split(path, "/"), methods})
 	}
 	return d, nil

@@ -56,6 +56,7 @@ func Run(t *testing.T, target Target) {
 		{"statements", statementTests},
 		{"subscriptions", subscriptionTests},
 		{"revenue", revenueTests},
+		{"conversations", conversationTests},
 		{"workspaces", isolationTests},
 		{"description", descriptionTests},
 	} {
