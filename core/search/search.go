@@ -4,8 +4,8 @@ package search
 
 import (
 	"fmt"
-	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -25,8 +25,10 @@ type condition struct {
 	operator string
 	value    schema.Value // canonical; nil with isTrue and isFalse
 	text     string       // what like looks for, folded
-	number   float64      // the value of a numeric field, where it is not whole
-	whole    bool         // the value of a numeric field is whole
+	number   float64      // the value of a numeric field, as a double
+	integer  int64        // what it has before the point
+	whole    bool         // it has nothing behind the point, and fits in 64 bits
+	beyond   bool         // what it has before the point does not fit
 }
 
 // Search is a set of conditions, all of which a record has to meet.
@@ -126,10 +128,14 @@ func (c *condition) parseValue(f *schema.Field, attribute string, raw []byte) *c
 		c.value = raw
 	case numeric && kind == '0':
 		n, whole, fits := schema.ParseWhole(raw)
-		if c.whole = whole && fits; c.whole {
-			c.value, c.number = schema.Int(n), float64(n)
-		} else {
-			c.value, c.number = raw, schema.Value(raw).Float()
+		c.value, c.number = raw, schema.Value(raw).Float()
+		switch {
+		case !fits:
+			c.beyond = true
+		case whole:
+			c.value, c.number, c.integer, c.whole = schema.Int(n), float64(n), n, true
+		default:
+			c.integer, c.beyond = integerPart(string(raw))
 		}
 	case !boolean && !numeric && kind == '"':
 		c.value = schema.Text(schema.Value(raw).Text())
@@ -159,7 +165,8 @@ func (s *Search) Names(attributes ...string) bool {
 func (s *Search) Filter() *resource.Filter {
 	f := &resource.Filter{Name: string(s.name), Match: s.Match, Stored: s.matchStored, Equal: map[int]schema.Value{}}
 	for _, c := range s.conditions {
-		if c.operator == "eq" && (c.whole || !s.schema.Fields[c.field].Type.Numeric()) {
+		typ := s.schema.Fields[c.field].Type
+		if c.operator == "eq" && (!typ.Numeric() || c.whole && typ != schema.Double) {
 			f.Equal[c.field] = c.value
 		}
 	}
@@ -232,19 +239,37 @@ func (c *condition) compare(f *schema.Field, v schema.Value) int {
 	if f.Type == schema.Double {
 		return compare(v.Float(), c.number)
 	}
-	n := v.Int()
-	switch {
+	switch n := v.Int(); {
 	case c.whole:
-		return compare(n, c.value.Int())
-	case c.number >= math.MaxInt64:
-		return -1
-	case c.number < math.MinInt64:
+		return compare(n, c.integer)
+	case c.value[0] == '-':
+		if !c.beyond && n < c.integer {
+			return -1
+		}
+		return 1
+	case !c.beyond && n > c.integer:
 		return 1
 	}
-	if floor := math.Floor(c.number); n <= int64(floor) {
-		return -1 // the number is not whole, so greater than its floor
+	return -1
+}
+
+// integerPart returns what a JSON number that is not whole has before its point,
+// once it is written without an exponent; beyond is true when that exceeds 64 bits.
+func integerPart(literal string) (n int64, beyond bool) {
+	mantissa, exponent, _ := strings.Cut(strings.ToLower(literal), "e")
+	sign, digits := "", mantissa
+	if digits[0] == '-' {
+		sign, digits = "-", digits[1:]
 	}
-	return 1
+	before, behind, _ := strings.Cut(digits, ".")
+	shift, _ := strconv.Atoi(exponent) // one too long to parse saturates: it is negative, or the number were whole
+	digits = before + behind
+	digits = digits[:max(0, len(before)+shift)]
+	if digits == "" {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(sign+digits, 10, 64)
+	return n, err != nil
 }
 
 func compare[T int64 | float64](a, b T) int {
