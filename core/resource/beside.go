@@ -134,12 +134,22 @@ func (e *Engine) loadEntries(ctx context.Context, w *write, slots []*slot) ([]*e
 			}
 		}
 	}
-	items, err := e.table.Get(ctx, keys, true)
-	for i, item := range items {
-		of[i].touched[keys[i].Sort] = of[i].loaded(item)
+	for len(keys) > 0 {
+		n := min(len(keys), readAtOnce)
+		items, err := e.table.Get(ctx, keys[:n], true)
+		if err != nil {
+			return nil, err
+		}
+		for i, item := range items {
+			of[i].touched[keys[i].Sort] = of[i].loaded(item)
+		}
+		keys, of = keys[n:], of[n:]
 	}
-	return all, err
+	return all, nil
 }
+
+// readAtOnce is how many entries are held as the store gives them.
+const readAtOnce = 5000
 
 // entriesOfSlot returns the entries that a slot's changes may touch; those that
 // are named one by one are not read yet.
@@ -330,40 +340,57 @@ func (es *entries) latestFirst() iter.Seq[schema.Record] {
 	}
 }
 
-// ops returns the writes that bring the table to what the entries are to be.
-func (es *entries) ops() []table.Op {
-	ops := make([]table.Op, 0, len(es.touched)+1) // the record's own comes to them
-	for sort, en := range es.touched {
-		key := table.Key{Partition: es.partition, Sort: sort}
-		cond := table.Absent()
-		if en.version != 0 {
-			cond = table.VersionIs(en.version)
-		}
-		switch {
-		case en.now == nil && en.version != 0:
-			ops = append(ops, table.Delete(key, cond))
-		case en.now != nil:
-			body := es.schema.AppendStored(nil, en.now)
-			if string(body) != string(en.body) {
-				version := es.engine.nextVersion(en.version)
-				ops = append(ops, table.Put(table.Item{Key: key, Version: version, Body: body}, cond))
+// ops yields the writes that bring the table to what the entries are to be.
+func (es *entries) ops() iter.Seq[table.Op] {
+	return func(yield func(table.Op) bool) {
+		for sort, en := range es.touched {
+			key := table.Key{Partition: es.partition, Sort: sort}
+			cond := table.Absent()
+			if en.version != 0 {
+				cond = table.VersionIs(en.version)
+			}
+			op := table.Delete(key, cond)
+			switch {
+			case en.now == nil && en.version == 0:
+				continue
+			case en.now != nil:
+				body := es.schema.AppendStored(nil, en.now)
+				if string(body) == string(en.body) {
+					continue
+				}
+				op = table.Put(table.Item{Key: key, Version: es.engine.nextVersion(en.version), Body: body}, cond)
+			}
+			if !yield(op) {
+				return
 			}
 		}
 	}
-	return ops
+}
+
+// upTo returns what ops yields, if that is not more than n; many is true when it
+// is, and then nothing else is returned.
+func upTo(ops iter.Seq[table.Op], n int) (few []table.Op, many bool) {
+	for op := range ops {
+		if len(few) == n {
+			return nil, true
+		}
+		few = append(few, op)
+	}
+	return few, false
 }
 
 // besideWrite is the write of a record together with entries beside it.
 type besideWrite struct {
 	slot    *slot
 	main    table.Op
-	ops     []table.Op // of entries and pointers
+	ops     []table.Op         // of entries and pointers
+	many    iter.Seq[table.Op] // of entries, when they are too many for one transaction
 	dropped []string
 }
 
 // plain reports whether the write needs nothing but one transaction.
 func (b *besideWrite) plain() bool {
-	return len(b.main.Item.Body) <= inlineBytes && b.slot.parts == "" && len(b.dropped) == 0 && len(b.ops) < groupOps
+	return len(b.main.Item.Body) <= inlineBytes && b.slot.parts == "" && len(b.dropped) == 0 && b.many == nil && len(b.ops) < groupOps
 }
 
 const (
@@ -396,8 +423,12 @@ func (e *Engine) applyBesides(ctx context.Context, w *write, slots []*slot) (los
 	var fresh []*slot
 	ops, size := groupOps, 0 // of the last group: full
 	for i, s := range slots {
-		b := &besideWrite{slot: s, ops: all[i].ops(), dropped: all[i].dropped}
-		if len(b.ops) == 0 && string(s.body) == string(s.stored.Body) {
+		b := &besideWrite{slot: s, dropped: all[i].dropped}
+		var tooMany bool
+		if b.ops, tooMany = upTo(all[i].ops(), groupOps); tooMany {
+			b.many = all[i].ops()
+		}
+		if len(b.ops) == 0 && b.many == nil && string(s.body) == string(s.stored.Body) {
 			continue
 		}
 		var moves bool
@@ -454,10 +485,13 @@ func (e *Engine) writeGroup(ctx context.Context, w *write, group []*besideWrite)
 	for _, b := range group {
 		err := e.withPacked(ctx, w, b.slot, b.main, func(main table.Op, held []table.Op) error {
 			return e.dropping(ctx, w, b.slot.key, b.dropped, held, func(held []table.Op) error {
-				if len(b.ops)+len(held)+2 <= table.MaxTransactOps { // the record and the guard take part
-					return e.table.Transact(ctx, slices.Concat(b.ops, held, []table.Op{main}), w.guard)
+				switch {
+				case b.many != nil:
+					return e.writeJournaled(ctx, w, main, held, b.many)
+				case len(b.ops)+len(held)+2 > table.MaxTransactOps: // the record and the guard take part
+					return e.writeJournaled(ctx, w, main, held, slices.Values(b.ops))
 				}
-				return e.writeJournaled(ctx, w, main, held, b.ops)
+				return e.table.Transact(ctx, slices.Concat(b.ops, held, []table.Op{main}), w.guard)
 			})
 		})
 		switch {

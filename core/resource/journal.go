@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"iter"
 	"math"
 	"slices"
 	"time"
@@ -74,6 +75,9 @@ func journalPartition(workspace, id string) string { return partition(workspace,
 // journalItemBytes is how much of a journal goes into one item.
 const journalItemBytes = table.MaxItemBytes * 3 / 4
 
+// journalPagesAtOnce is how many items of a journal are written at a time.
+const journalPagesAtOnce = 16
+
 // openJournal writes the job that tells of a journal before there is one. The
 // operation it returns goes with the write that makes the journal count: it
 // fails when Sweep has taken the writer for dead meanwhile.
@@ -99,7 +103,7 @@ func (e *Engine) openJob(ctx context.Context, w *write, j job, id string) (held 
 
 // writeJournaled writes main, held and ops, which all lie in one partition, as
 // one.
-func (e *Engine) writeJournaled(ctx context.Context, w *write, main table.Op, held, ops []table.Op) error {
+func (e *Engine) writeJournaled(ctx context.Context, w *write, main table.Op, held []table.Op, ops iter.Seq[table.Op]) error {
 	id := rand.Text()
 	opened, err := e.openJournal(ctx, w, main.Item.Key, id)
 	if err != nil {
@@ -109,13 +113,15 @@ func (e *Engine) writeJournaled(ctx context.Context, w *write, main table.Op, he
 		return errors.Join(cause, e.dropJournal(ctx, w.workspace, id))
 	}
 	var staged []table.Op
+	pages := int64(0)
 	var steps []byte // a JSON array under construction
 	flush := func() {
-		key := table.Key{Partition: journalPartition(w.workspace, id), Sort: sortNumber(int64(len(staged)))}
+		key := table.Key{Partition: journalPartition(w.workspace, id), Sort: sortNumber(pages)}
 		staged = append(staged, table.Put(table.Item{Key: key, Version: e.nextVersion(0), Body: append(steps, ']')}, table.Condition{}))
+		pages++
 		steps = nil
 	}
-	for _, op := range ops {
+	for op := range ops {
 		st := step{Sort: op.Item.Sort, Version: op.Item.Version, Body: string(op.Item.Body)}
 		st.Was, _ = op.If.Version()
 		text, err := json.Marshal(st)
@@ -124,6 +130,12 @@ func (e *Engine) writeJournaled(ctx context.Context, w *write, main table.Op, he
 		}
 		if len(steps)+len(text) > journalItemBytes {
 			flush()
+		}
+		if len(staged) == journalPagesAtOnce {
+			if err := errors.Join(e.table.Write(ctx, staged, w.guard)...); err != nil {
+				return abandon(err)
+			}
+			staged = nil
 		}
 		if len(steps) == 0 {
 			steps = append(steps, '[')
