@@ -249,9 +249,11 @@ func (w *walk) choose() {
 		return
 	}
 	if l.Filter != nil {
-		if id, ok := l.Filter.Equal[f.ID]; ok && !f.inAccount() && storable(f.textOf(id)) {
-			key := e.key(l.Workspace, f, "", f.textOf(id))
-			w.direct = &key
+		if id, ok := l.Filter.Equal[f.ID]; ok && !f.inAccount() {
+			if storable(f.textOf(id)) { // else no record has it
+				key := e.key(l.Workspace, f, "", f.textOf(id))
+				w.direct = &key
+			}
 			return
 		}
 		if account, ok := l.Filter.Equal[f.Account]; ok && f.inAccount() {
@@ -376,18 +378,18 @@ func (e *Engine) listsChanged(ctx context.Context, workspace string, f *Family) 
 
 // markPrefix begins the sort keys of the bookmarks of this list.
 func (w *walk) markPrefix() string {
-	prefix := fmt.Sprintf("%s/%t/%t/", w.order.Name, w.list.Descending, w.list.Inactive)
+	which := "all"
 	if w.restricted() {
-		name := w.list.Account
+		filter, of := "", ""
 		if w.list.Filter != nil {
-			name += "\x00" + w.list.Filter.Name
+			filter = w.list.Filter.Name
 		}
 		if w.list.Range != nil {
-			name += fmt.Sprint(*w.list.Range)
+			of = fmt.Sprint(*w.list.Range)
 		}
-		prefix += digest(name) + "/"
+		which = digest(fmt.Sprintf("%q %q %s", w.list.Account, filter, of))
 	}
-	return prefix
+	return fmt.Sprintf("%s/%t/%t/%s/", w.order.Name, w.list.Descending, w.list.Inactive, which)
 }
 
 // restricted reports whether the list leaves out records that are not hidden.
