@@ -57,6 +57,7 @@ func Run(t *testing.T, target Target) {
 		{"subscriptions", subscriptionTests},
 		{"revenue", revenueTests},
 		{"conversations", conversationTests},
+		{"metrics", metricTests},
 		{"workspaces", isolationTests},
 		{"description", descriptionTests},
 	} {
