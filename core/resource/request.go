@@ -158,9 +158,11 @@ func (e *Engine) Modify(ctx context.Context, m Modification) (altered bool, fail
 // the record, is another one in the body (contract P9).
 func (f *Family) differs(i int, m Modification) *core.Failure {
 	given := m.Patch[i]
-	text := given.Text()
+	var text string
 	if i == f.ID {
-		text = f.textOf(given)
+		text = f.textOf(given) // which may be a number
+	} else {
+		text = given.Text()
 	}
 	if !given.Given() || given.IsNull() && i == f.ID || text == m.ID {
 		return nil
