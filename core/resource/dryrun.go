@@ -58,7 +58,7 @@ func (d *dryTable) Query(ctx context.Context, q table.Query) ([]table.Item, erro
 	}
 	items = slices.DeleteFunc(items, func(i table.Item) bool { _, over := d.written[i.Key]; return over })
 	for _, item := range mine {
-		if item.Exists() && (q.VisibleAt == 0 || item.HiddenFrom == 0 || item.HiddenFrom > q.VisibleAt) {
+		if item.Exists() && (q.Keep == nil || q.Keep(item.Body)) && (q.VisibleAt == 0 || item.HiddenFrom == 0 || item.HiddenFrom > q.VisibleAt) {
 			items = append(items, item)
 		}
 	}

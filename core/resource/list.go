@@ -558,6 +558,9 @@ func (w *walk) open(ctx context.Context, n int, keysOnly bool) ([]*stream, error
 	streams := make([]*stream, len(w.queries))
 	for i, q := range w.queries {
 		q.After, q.Descending, q.VisibleAt, q.KeysOnly = w.after, w.list.Descending, w.visibleAt, keysOnly
+		if w.list.Filter != nil && w.list.Filter.Stored != nil && w.index == table.Base && !w.pointed && !keysOnly {
+			q.Keep = w.mayPass
+		}
 		// Ids spread evenly, so most streams give their part of a page and a
 		// little more.
 		q.Limit = min(n, n/len(w.queries)*5/4+16)

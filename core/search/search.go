@@ -288,25 +288,18 @@ func fold(text string) string { return cases.Fold().String(text) }
 
 // contains reports whether the text in v has the folded text in it.
 func contains(v schema.Value, folded string) bool {
-	text := v.Text()
-	if isASCII(text) {
-		return containsLower(text, folded)
-	}
-	return strings.Contains(fold(text), folded)
-}
-
-func isASCII(text string) bool {
-	for i := 0; i < len(text); i++ {
-		if text[i] >= utf8.RuneSelf {
-			return false
+	text := v[1 : len(v)-1]
+	for _, b := range text {
+		if b >= utf8.RuneSelf || b == '\\' {
+			return strings.Contains(fold(v.Text()), folded)
 		}
 	}
-	return true
+	return containsLower(text, folded)
 }
 
 // containsLower reports whether ASCII text has the lower-case text in it, in
 // whatever case.
-func containsLower(text, lower string) bool {
+func containsLower(text []byte, lower string) bool {
 	for i := 0; i+len(lower) <= len(text); i++ {
 		j := 0
 		for j < len(lower) && lowerASCII(text[i+j]) == lower[j] {

@@ -171,6 +171,10 @@ type Query struct {
 	VisibleAt int64
 	// KeysOnly leaves Body out of the answer.
 	KeysOnly bool
+	// Keep, if set, leaves out items for whose body it returns false, while they
+	// are read. It must not hold on to the body. Not with KeysOnly, nor in a
+	// secondary index.
+	Keep func(body []byte) bool
 	// Consistent asks for a read that sees every write that was acknowledged
 	// before it. Secondary indexes ignore it: they may lag.
 	Consistent bool

@@ -151,12 +151,17 @@ func (t *Table) Query(ctx context.Context, q table.Query) ([]table.Item, error) 
 		if out.ConsumedCapacity != nil {
 			t.consumedRead(*out.ConsumedCapacity)
 		}
+		leftOut := int(out.ScannedCount) - len(out.Items)
 		for _, attributes := range out.Items {
 			it, err := decode(attributes)
 			if err != nil {
 				return nil, err
 			}
 			if !inRange(indexSort(&it, q.Index), q) {
+				continue
+			}
+			if q.Keep != nil && !q.Keep(it.Body) {
+				leftOut++
 				continue
 			}
 			if q.Index != table.Base {
@@ -174,7 +179,7 @@ func (t *Table) Query(ctx context.Context, q table.Query) ([]table.Item, error) 
 		// the filter left items out, growing pages keep the number of requests
 		// small and read at most twice what is needed.
 		rest := q.Limit - len(items)
-		if int(out.ScannedCount) > len(out.Items) {
+		if leftOut > 0 {
 			page = max(rest, min(2*page, math.MaxInt32))
 		} else {
 			page = rest
@@ -212,6 +217,8 @@ func checkQuery(q table.Query) error {
 		return fmt.Errorf("%w: the range of a query in partition %.100q is not UTF-8", table.ErrInvalid, q.Partition)
 	case q.Limit < 1:
 		return fmt.Errorf("%w: the limit of a query is %d", table.ErrInvalid, q.Limit)
+	case q.Keep != nil && (q.KeysOnly || q.Index != table.Base):
+		return fmt.Errorf("%w: a query without bodies cannot keep items by them", table.ErrInvalid)
 	}
 	return nil
 }

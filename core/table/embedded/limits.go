@@ -64,6 +64,9 @@ func checkQuery(q *table.Query) error {
 	if q.Limit < 1 {
 		return fmt.Errorf("%w: limit %d of a query", table.ErrInvalid, q.Limit)
 	}
+	if q.Keep != nil && (q.KeysOnly || q.Index != table.Base) {
+		return fmt.Errorf("%w: a query without bodies cannot keep items by them", table.ErrInvalid)
+	}
 	if err := checkKeyPart("partition key", q.Partition, table.MaxPartitionBytes); err != nil {
 		return err
 	}

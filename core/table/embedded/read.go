@@ -197,7 +197,7 @@ func (s *scanner) baseRow(it *pebble.Iterator) error {
 	if err != nil {
 		return err
 	}
-	if s.leavesOut(r.expires, r.hiddenFrom) {
+	if s.leavesOut(r.expires, r.hiddenFrom) || s.query.Keep != nil && !s.query.Keep(r.body) {
 		return nil
 	}
 	_, sort, ok := cutText(it.Key()[1:])

@@ -133,6 +133,8 @@ func testQueryRefusesNonsense(t *testing.T, f *fixture) {
 		{Partition: "p", Limit: -1},
 		{Partition: strings.Repeat("p", table.MaxPartitionBytes+1), Limit: 1},
 		{Partition: "p", Limit: 1, Index: 3},
+		{Partition: "p", Limit: 1, KeysOnly: true, Keep: func([]byte) bool { return true }},
+		{Partition: "p", Limit: 1, Index: table.First, Keep: func([]byte) bool { return true }},
 	} {
 		_, err := f.Table.Query(f.Context(), q)
 		wantError(t, err, table.ErrInvalid)
@@ -176,6 +178,41 @@ func testQueryVisibleAtFillsTheLimit(t *testing.T, f *fixture) {
 		}
 		q.VisibleAt, q.After, q.Descending = 0, "", false
 		f.eventually(func() error { return sameSorts(f.query(q), index, all) })
+	}
+}
+
+func testQueryKeepFillsTheLimit(t *testing.T, f *fixture) {
+	const n = 40
+	var kept []string
+	var items []table.Item
+	for i := range n {
+		it := item("p", number(i), 1)
+		it.Body = []byte(`{"keep":false}`)
+		if i%5 == 0 {
+			it.Body = []byte(`{"keep":true}`)
+			kept = append(kept, it.Sort)
+		}
+		if i%10 == 1 {
+			it.Body, it.HiddenFrom = []byte(`{"keep":true}`), 1
+		}
+		items = append(items, it)
+	}
+	f.put(items...)
+	q := table.Query{Partition: "p", VisibleAt: f.clock.at(0), Consistent: true, Keep: func(body []byte) bool {
+		return string(body) == `{"keep":true}`
+	}}
+	for _, q.Descending = range []bool{false, true} {
+		for _, q.Limit = range []int{1, 3, len(kept), len(kept) + 1, n} {
+			for _, q.After = range []string{"", number(5), number(22)} {
+				if err := sameSorts(f.query(q), table.Base, rangeOf(kept, q)); err != nil {
+					t.Errorf("%+v: %v", q, err)
+				}
+			}
+		}
+	}
+	q.Keep = func([]byte) bool { return false }
+	if items := f.query(q); len(items) != 0 {
+		t.Errorf("%d items are kept, want none", len(items))
 	}
 }
 

@@ -86,6 +86,7 @@ func Run(t *testing.T, open func(t *testing.T, clock *Clock) Harness) {
 		{"QueryLongPrefixAndAfter", testQueryLongPrefixAndAfter},
 		{"QueryRefusesNonsense", testQueryRefusesNonsense},
 		{"QueryVisibleAtFillsTheLimit", testQueryVisibleAtFillsTheLimit},
+		{"QueryKeepFillsTheLimit", testQueryKeepFillsTheLimit},
 		{"QueryReadsPastOneMegabyte", testQueryReadsPastOneMegabyte},
 		{"QueryKeysOnly", testQueryKeysOnly},
 		{"IndexFollowsItsItems", testIndexFollowsItsItems},
