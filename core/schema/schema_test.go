@@ -618,3 +618,54 @@ func TestContradictoryDeclarationsPanic(t *testing.T) {
 		t.Error("Lookup finds a field that is not declared")
 	}
 }
+
+// lines is a list without a key.
+var lines = New("bills", "Bill", []Field{
+	{Name: "lines", Type: List, Sub: []Field{
+		{Name: "amount", Type: Long, Required: Always},
+		{Name: "is_big", Type: Boolean},
+		{Name: "about", Type: String, MaxLen: 8},
+	}},
+})
+
+func TestListsWithoutAKeyKeepTheirOrderAndAreReplaced(t *testing.T) {
+	var r Record
+	for _, c := range []struct{ patch, want string }{
+		{`{}`, `[]`},
+		{`{"lines":[]}`, `[]`},
+		{`{"lines":[{"amount":2,"about":"b"},{"amount":1,"is_big":false},{"amount":2,"about":"b"}]}`,
+			`[{"amount":2,"is_big":null,"about":"b"},{"amount":1,"is_big":false,"about":null},{"amount":2,"is_big":null,"about":"b"}]`},
+		{`{"lines":[]}`, `[{"amount":2,"is_big":null,"about":"b"},{"amount":1,"is_big":false,"about":null},{"amount":2,"is_big":null,"about":"b"}]`},
+		{`{"lines":[{"about":null,"amount":2}]}`, `[{"amount":2,"is_big":null,"about":null}]`},
+		{`{"lines":null}`, `[]`},
+	} {
+		patch, failure := lines.Decode([]byte(c.patch), true)
+		if failure == nil {
+			r, failure = lines.Merge(r, patch)
+		}
+		if got := string(lines.AppendObject(nil, r, lines.All())); failure != nil || got != `{"lines":`+c.want+`}` {
+			t.Fatalf("after %s: %s, %v; want %s", c.patch, got, failure, c.want)
+		}
+	}
+	if _, failure := lines.Decode([]byte(`{"lines":[{"amount":1},{"about":"x"}]}`), true); failure == nil || failure.Field != "lines.amount" {
+		t.Errorf("a line without an amount: %+v", failure)
+	}
+}
+
+func TestStoredValuesAreReadOneByOneAsAllTogether(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := merge(t, nil, patches().Draw(t, "patch").patch(t))
+		// Texts that look like members of the record they stand in.
+		for _, i := range []int{things.Ordinal("name"), things.Ordinal("note")} {
+			if rapid.Bool().Draw(t, "alike") {
+				r[i] = Text(rapid.SampledFrom([]string{`"count":5`, `,"note":"x"`, `\"note":`, `name`, `count":`}).Draw(t, "text"))
+			}
+		}
+		body := things.AppendStored(nil, r)
+		for i, want := range things.ParseStored(body) {
+			if got := things.StoredValue(body, i); string(got) != string(want) {
+				t.Fatalf("%s of %s is %q, want %q", things.Fields[i].Name, body, got, want)
+			}
+		}
+	})
+}
