@@ -53,8 +53,8 @@ type job struct {
 	Family string    `json:"family"`
 	Record table.Key `json:"record"`
 	Made   int64     `json:"made"` // epoch ms
-	// Partition, if set, held the entries beside the record: once it does not
-	// any more, it is to be cleared away.
+	// Partition, if set, held entries beside the record, or the parts of its body:
+	// once it does not any more, it is to be cleared away.
 	Partition string `json:"partition,omitempty"`
 }
 
@@ -256,7 +256,7 @@ func (e *Engine) clear(ctx context.Context, partition string, limit int) (empty 
 // the request that caused it clears away; Sweep does the rest.
 const clearedAtOnce = 2000
 
-// dropping carries out commit, by which the record stops counting the entries in
+// dropping carries out commit, by which the record stops counting what is in
 // partitions, and clears those away. What commit is given as held has to be
 // written in one transaction with the record.
 func (e *Engine) dropping(ctx context.Context, w *write, record table.Key, partitions []string, held []table.Op, commit func(held []table.Op) error) error {
@@ -381,10 +381,14 @@ func (e *Engine) sweepJob(ctx context.Context, workspace string, families []*Fam
 	if err != nil {
 		return false, err
 	}
-	counts := records[0].parts == item.Sort
+	parts := records[0].parts
+	counts := parts == item.Sort
 	if j.Partition != "" && len(records[0].Body) > 0 {
-		r := f.Schema.ParseStored(records[0].Body)
-		counts = f.besideOf(r).partition(workspace, f, r) == j.Partition
+		counts = parts != "" && journalPartition(workspace, parts) == j.Partition
+		if f.Beside != nil && !counts {
+			r := f.Schema.ParseStored(records[0].Body)
+			counts = f.besideOf(r).partition(workspace, f, r) == j.Partition
+		}
 	}
 	switch {
 	case counts:

@@ -150,27 +150,19 @@ func (e *Engine) withPacked(ctx context.Context, w *write, s *slot, main table.O
 			}
 		}
 	}
+	var gone []string
 	if s.parts != "" {
-		if _, err := e.openJournal(ctx, w, main.Item.Key, s.parts); err != nil {
-			return err
-		}
+		gone = []string{journalPartition(w.workspace, s.parts)}
 	}
-	err := commit(main, held)
-	kept, gone := p.Parts, s.parts
+	err := e.dropping(ctx, w, s.key, gone, held, func(held []table.Op) error { return commit(main, held) })
 	switch {
+	case p.Parts == "":
 	case err == nil:
+		err = e.closeJob(ctx, w.workspace, p.Parts)
 	case refused(err):
-		kept, gone = s.parts, p.Parts
-	default:
-		return err // nobody knows which of the two counts; Sweep will find out
+		err = errors.Join(err, e.dropJournal(ctx, w.workspace, p.Parts))
 	}
-	if kept != "" {
-		err = errors.Join(err, e.closeJob(ctx, w.workspace, kept))
-	}
-	if gone != "" {
-		err = errors.Join(err, e.dropJournal(ctx, w.workspace, gone))
-	}
-	return err
+	return err // if nobody knows whether the parts count, Sweep will find out
 }
 
 // refused reports whether a write certainly did not take place.
