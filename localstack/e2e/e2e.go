@@ -58,6 +58,7 @@ func Run(t *testing.T, target Target) {
 		{"revenue", revenueTests},
 		{"conversations", conversationTests},
 		{"metrics", metricTests},
+		{"search", searchTests},
 		{"workspaces", isolationTests},
 		{"description", descriptionTests},
 	} {
