@@ -17,7 +17,8 @@ type Entries struct {
 	Family    *Family
 	// ID and Account restrict it to the records with that id or of that
 	// account; at least one is given. Records of one id come in the order of
-	// their accounts, those of one account in the order of their ids.
+	// their accounts, those of one account in the order of their ids; both are
+	// the family's first order.
 	ID, Account string
 	// Descending is the order of a record's entries.
 	Descending bool
@@ -32,10 +33,10 @@ type Group struct {
 }
 
 // entryMark remembers where a page of entries begins: after the entry with that
-// sort key, beside the record with that id and account.
+// sort key, beside the record with that place in the order of records, or, if
+// that is gone, with the record after it.
 type entryMark struct {
-	ID         string `json:"id"`
-	Account    string `json:"account"`
+	Record     string `json:"record"`
 	After      string `json:"after"`
 	Generation int64  `json:"generation"`
 }
@@ -79,13 +80,13 @@ func (e *Engine) ListEntries(ctx context.Context, q Entries) (groups []Group, fo
 			found = true
 			r := q.Family.Schema.ParseStored(heads[i].Body)
 			state := q.Family.besideOf(r)
-			id, account := q.Family.idOf(r), r[q.Family.Account].Text()
+			place := SortKey(q.Family.Schema, r, q.Family.Orders[0].Fields...)
 			after := ""
 			switch {
-			case start.ID != "" && (id != start.ID || account != start.Account):
+			case place < start.Record:
 				continue // before the bookmark
-			case start.ID != "":
-				after, start = start.After, entryMark{}
+			case place == start.Record:
+				after = start.After
 			case skip >= state.count:
 				skip -= state.count
 				continue
@@ -100,7 +101,7 @@ func (e *Engine) ListEntries(ctx context.Context, q Entries) (groups []Group, fo
 			}
 			groups = append(groups, Group{Record: r, Entries: entries})
 			if room -= len(entries); room == 0 {
-				mark := entryMark{ID: id, Account: account, After: last, Generation: generation}
+				mark := entryMark{Record: place, After: last, Generation: generation}
 				if err := e.rememberEntries(ctx, q.markKey(q.Page+1), mark, &marks[2]); err != nil {
 					return nil, false, err
 				}
