@@ -28,6 +28,8 @@ type Target struct {
 	// compressed; 0 where nothing in front of the API sets such a limit. Beyond
 	// it the answer must be a 413 (contract P4, Q6).
 	MaxPlainBody int
+	// Entries is how many entries the tests write into one list; 0 for 100,000.
+	Entries int
 
 	client   *http.Client
 	describe func() (*description, error)
@@ -46,6 +48,7 @@ func Run(t *testing.T, target Target) {
 		name  string
 		tests []test
 	}{
+		{"large values", largeTests},
 		{"uploads", uploadTests},
 		{"protocol", protocolTests},
 		{"fields", fieldTests},
