@@ -237,6 +237,23 @@ func TestTheEndOfWhatNeverBeganIsTheSameTheSecondTime(t *testing.T) {
 	}
 }
 
+func TestOnlyWhatAnEventMadeIsStored(t *testing.T) {
+	r := must(t, nil, 15, begin+`,"effective_end_date":90,"previous_renewal_date":3,"custom_dimensions":[{"key":"k"}]`)
+	for _, c := range []struct{ event, want string }{
+		{`"event":"renewal","effective_start_date":20,"total_revenue":2,"cycle_unit":"day","cycle_length":3,"source":"erp"`,
+			`{"subscription_id":"s","account_id":"a","start_date":10,"records":[[10,20,null,null,50,null,"p",100,"month",1,"crm"],` +
+				`[20,null,null,true,null,50,"p",2,"day",3,"erp"]],"custom_dimensions":[["k"]]}`},
+		{`"event":"end","effective_start_date":15,"source":"erp"`,
+			`{"subscription_id":"s","account_id":"a","start_date":10,"records":[[10,15,true,null,50,null,"p",100,"month",1,"crm"]],"custom_dimensions":[["k"]]}`},
+		{`"event":"end","effective_start_date":10`, `{"subscription_id":"s","account_id":"a","custom_dimensions":[["k"]]}`},
+	} {
+		r = must(t, r, 15, c.event)
+		if got := string(fields.AppendStored(nil, r)); got != c.want {
+			t.Errorf("after %s: %s, want %s", c.event, got, c.want)
+		}
+	}
+}
+
 // Contract Q20.
 func TestCustomDimensionsMergeByKeyWhateverTheEvent(t *testing.T) {
 	read := func(r schema.Record) string {
@@ -484,6 +501,7 @@ func TestMovementsAreToldApartByTheirDates(t *testing.T) {
 	of := subscriptions.Movements.Schema
 	records := subscriptions.MovementRecords("a", []revenue.Movement{
 		{Date: 5, Type: revenue.New, Amount: 7, Before: 0, After: 7, Subscriptions: []string{"s", "t\""}},
+		{Date: 5, Type: revenue.Expansion, Amount: 1, Before: 7, After: 8, Subscriptions: []string{"s"}},
 		{Date: 9, Type: revenue.Expansion, Amount: math.MaxInt64, Before: math.MinInt64, After: -1, Subscriptions: []string{"s"}},
 		{Date: 9, Type: revenue.Expansion, Amount: math.MaxInt64, Before: -1, After: math.MaxInt64 - 1, Subscriptions: []string{"s"}},
 		{Date: 10, Type: revenue.Contraction, Amount: -1, Before: 8, After: 7},
@@ -491,12 +509,13 @@ func TestMovementsAreToldApartByTheirDates(t *testing.T) {
 	})
 	want := []string{
 		`{"account_id":"a","date":5,"type":"new","amount":7,"mrr_before":0,"mrr_after":7,"subscription_ids":["s","t\""]}`,
+		`{"account_id":"a","date":6,"type":"expansion","amount":1,"mrr_before":7,"mrr_after":8,"subscription_ids":["s"]}`,
 		`{"account_id":"a","date":9,"type":"expansion","amount":9223372036854775807,"mrr_before":-9223372036854775808,"mrr_after":-1,"subscription_ids":["s"]}`,
 		`{"account_id":"a","date":10,"type":"expansion","amount":9223372036854775807,"mrr_before":-1,"mrr_after":9223372036854775806,"subscription_ids":["s"]}`,
 		`{"account_id":"a","date":11,"type":"contraction","amount":-1,"mrr_before":8,"mrr_after":7,"subscription_ids":[]}`,
 		`{"account_id":"a","date":40,"type":"churn","amount":-7,"mrr_before":7,"mrr_after":0,"subscription_ids":[]}`,
 	}
-	dates := []int64{5, 9, 10, 11, 40}
+	dates := []int64{5, 6, 9, 10, 11, 40}
 	for i, r := range records {
 		if got := string(of.AppendObject(nil, r, of.All())); got != want[i] {
 			t.Errorf("%s, want %s", got, want[i])
