@@ -33,13 +33,11 @@ func where(parts ...any) object {
 	return condition
 }
 
-// settling is how long a write may take to be found (contract Q25).
-const settling = 10 * time.Second
-
-// finds checks what a search finds: the ids in the order given.
+// finds checks what a search finds, once it has found what was written (Q25):
+// the ids in the order given.
 func (c *client) finds(path string, want []string, idOf func(object) string, conditions ...any) *answer {
 	c.Helper()
-	deadline := time.Now().Add(settling)
+	deadline := time.Now().Add(derivedWithin)
 	for {
 		a := c.post(path, body(nil, conditions...))
 		var got []string
