@@ -165,9 +165,7 @@ func (r *Rollup) Accounts(ctx context.Context, workspace string, ids ...string) 
 					return resource.Derived{}, err
 				}
 			}
-			if history := subscriptions.HistoryOf(s); len(history) > 0 {
-				subs = append(subs, revenue.Subscription{ID: s[subscriptions.Family.ID].Text(), History: history})
-			}
+			subs = append(subs, revenue.Subscription{ID: s[subscriptions.Family.ID].Text(), History: subscriptions.HistoryOf(s)})
 		}
 		states := schedule(subs, now)
 		return resource.Derived{
