@@ -63,11 +63,13 @@ func TestOnDynamoDBLocal(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	e2e.Run(t, serve(t, dynamo.Open(client, name, dynamo.Options{}), dynamo.Shards, func(ctx context.Context, keys *access.Store, r *rollup.Rollup) {
+	target := serve(t, dynamo.Open(client, name, dynamo.Options{}), dynamo.Shards, func(ctx context.Context, keys *access.Store, r *rollup.Rollup) {
 		if err := deriveFromStream(ctx, dynamolocal.StreamOf(t, name), keys, r); err != nil && ctx.Err() == nil {
 			t.Errorf("deriving values: %v", err)
 		}
-	}))
+	})
+	target.Entries = 4000 // of which DynamoDB Local takes some 300 a second
+	e2e.Run(t, target)
 }
 
 // deriveFromStream keeps derived values up to date as derive does, by the

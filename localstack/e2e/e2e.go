@@ -28,7 +28,8 @@ type Target struct {
 	// compressed; 0 where nothing in front of the API sets such a limit. Beyond
 	// it the answer must be a 413 (contract P4, Q6).
 	MaxPlainBody int
-	// Entries is how many entries the tests write into one list; 0 for 100,000.
+	// Entries is how many entries the tests write into one list, less where
+	// writing is slow; 0 for 100,000.
 	Entries int
 
 	client   *http.Client
