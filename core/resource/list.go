@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"tenure/core"
 	"tenure/core/schema"
 	"tenure/core/table"
@@ -571,28 +569,25 @@ func (w *walk) open(ctx context.Context, n int, keysOnly bool) ([]*stream, error
 
 // fill sees to it that every stream that is not done has an item to give.
 func (w *walk) fill(ctx context.Context) error {
-	var group *errgroup.Group
+	var empty []*stream
 	for _, s := range w.streams {
-		if len(s.items) > 0 || s.done {
-			continue
+		if len(s.items) == 0 && !s.done {
+			empty = append(empty, s)
 		}
-		if group == nil {
-			group, ctx = errgroup.WithContext(ctx)
-		}
-		group.Go(func() (err error) {
-			if s.items, err = w.engine.table.Query(ctx, s.query); err != nil {
-				return err
-			}
-			if s.done = len(s.items) < s.query.Limit; !s.done {
-				s.query.After = w.sortOf(&s.items[len(s.items)-1])
-			}
-			return nil
-		})
 	}
-	if group == nil {
+	if len(empty) == 0 {
 		return nil
 	}
-	return group.Wait()
+	return atOnce(ctx, len(empty), func(ctx context.Context, i int) (err error) {
+		s := empty[i]
+		if s.items, err = w.engine.table.Query(ctx, s.query); err != nil {
+			return err
+		}
+		if s.done = len(s.items) < s.query.Limit; !s.done {
+			s.query.After = w.sortOf(&s.items[len(s.items)-1])
+		}
+		return nil
+	})
 }
 
 // sortOf returns the item's sort key in the order of the walk.

@@ -426,17 +426,31 @@ func (e *Engine) applySlots(ctx context.Context, w *write, slots []*slot) (lost 
 const manyAtOnce = 16
 
 // atOnce calls do for 0 to n-1, some at the same time, and returns the first
-// error.
+// error. A panic of do is the caller's, as if it had called do itself.
 func atOnce(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
 	if n == 1 {
 		return do(ctx, 0)
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(manyAtOnce)
+	panics := make(chan any, n)
 	for i := range n {
-		group.Go(func() error { return do(ctx, i) })
+		group.Go(func() (err error) {
+			defer func() {
+				if p := recover(); p != nil {
+					panics <- p
+				}
+			}()
+			return do(ctx, i)
+		})
 	}
-	return group.Wait()
+	err := group.Wait()
+	select {
+	case p := <-panics:
+		panic(p)
+	default:
+		return err
+	}
 }
 
 // checkAccounts fails the changes whose account does not exist.
