@@ -132,6 +132,14 @@ func TestStoreTrouble(t *testing.T) {
 	c.done(testKey, http.MethodPost, "/accounts", records(account("a")))
 	person := `{"account_id":"a","user_id":"u","first_name":"A","last_name":"B"}`
 	c.done(testKey, http.MethodPost, "/account_users", records(person))
+	ticket := `{"ticket_id":"t","account_id":"a","state":"open","create_time":1,"subject":"s"}`
+	c.done(testKey, http.MethodPost, "/support_tickets", records(ticket))
+	metric := `{"name":"m","account_id":"a","metrics":[{"timestamp":1,"value":1}]}`
+	c.done(testKey, http.MethodPost, "/metrics", records(metric))
+	note := `{"external_id":"x","account_id":"a","create_time":1}`
+	c.done(testKey, http.MethodPost, "/notes", records(note))
+	subscription := `{"subscription_id":"s","account_id":"a","event":"revenue","effective_start_date":1,"total_revenue":1,"cycle_unit":"month","cycle_length":1}`
+	c.done(testKey, http.MethodPost, "/subscriptions", records(subscription))
 
 	for _, kind := range []struct {
 		name       string
@@ -162,6 +170,27 @@ func TestStoreTrouble(t *testing.T) {
 			{http.MethodDelete, "/accounts/a", ""},
 			{http.MethodDelete, "/accounts/a/nps_history", ""},
 			{http.MethodDelete, "/account_users/u", ""},
+			{http.MethodPost, "/support_tickets", records(ticket)},
+			{http.MethodPut, "/support_tickets/t", `{"data":{"state":"closed"}}`},
+			{http.MethodGet, "/accounts/a/support_tickets", ""},
+			{http.MethodDelete, "/support_tickets/t", ""},
+			{http.MethodPost, "/metrics", records(metric)},
+			{http.MethodPut, "/metrics/m", `{"data":{"account_id":"a","metrics":[{"timestamp":2,"value":2}]}}`},
+			{http.MethodGet, "/metrics/m", ""},
+			{http.MethodGet, "/accounts/a/metrics", ""},
+			{http.MethodDelete, "/metrics/m", ""},
+			{http.MethodPost, "/notes", records(note)},
+			{http.MethodPut, "/notes/external_id/new", `{"data":{"account_id":"a","create_time":1}}`},
+			{http.MethodGet, "/notes", ""},
+			{http.MethodGet, "/notes?account_id=a", ""},
+			{http.MethodGet, "/notes/external_id/x", ""},
+			{http.MethodDelete, "/notes/external_id/x", ""},
+			{http.MethodPost, "/subscriptions", records(subscription)},
+			{http.MethodGet, "/subscriptions/s", ""},
+			{http.MethodGet, "/accounts/a/subscriptions", ""},
+			{http.MethodDelete, "/subscriptions/s?start_date=1", ""},
+			{http.MethodGet, "/mrr_movements", ""},
+			{http.MethodPost, "/search/accounts", `{"records":[{"attribute":"account_id","value":"a"}]}`},
 		} {
 			t.Run(kind.name+"/"+request.method+request.path, func(t *testing.T) {
 				trouble.Store(&kind.happens)

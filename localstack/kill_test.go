@@ -562,3 +562,226 @@ func (k *killed) checkUsers() (applied int) {
 	}
 	return applied
 }
+
+// keptFamily is a family of which TestKilledInTheMiddleOfOtherFamilies posts
+// records. Every value of a record follows from the upload that wrote it.
+type keptFamily struct {
+	path string
+	// record returns the record with that id as an upload brings it.
+	record func(id string, generation int) map[string]any
+	// one is where a record is read by its id, lists what an account has.
+	one, list string
+	// id, and written, the upload that wrote the whole of it or 0, tell of a
+	// record as it is read.
+	id      func(read map[string]any) string
+	written func(read map[string]any) int
+	moves   bool // from account to account with every upload
+}
+
+const keptRecords = 6
+
+func keptAccount(generation int) string { return fmt.Sprintf("home-%d", generation%3) }
+
+// same returns the number that all of these are, or 0.
+func same(all ...any) int {
+	for _, v := range all {
+		if v != all[0] {
+			return 0
+		}
+	}
+	n, _ := all[0].(float64)
+	return int(n)
+}
+
+func text(name string) func(map[string]any) string {
+	return func(read map[string]any) string { s, _ := read[name].(string); return s }
+}
+
+// entriesOf returns a value of every entry of a list; nil if there are not n.
+func entriesOf(list any, n int, name string) []any {
+	entries, _ := list.([]any)
+	if len(entries) != n {
+		return []any{nil}
+	}
+	values := make([]any, n)
+	for i, e := range entries {
+		values[i] = e.(map[string]any)[name]
+	}
+	return values
+}
+
+// bulk is text that does not compress well, different for every generation.
+func bulk(generation int) string {
+	random := rand.New(rand.NewPCG(uint64(generation), 1))
+	text := make([]rune, 200_000)
+	for i := range text {
+		text[i] = rune(0x10000 + random.IntN(0x100000))
+	}
+	return string(text)
+}
+
+// keptFamilies are tickets, invoices with items, interactions larger than an
+// item of the store, metrics with more points than a transaction takes, and
+// subscriptions.
+var keptFamilies = []keptFamily{
+	{path: "/support_tickets", one: "/support_tickets/", list: "/accounts/%s/support_tickets", moves: true, id: text("ticket_id"),
+		record: func(id string, g int) map[string]any {
+			return map[string]any{"ticket_id": id, "account_id": keptAccount(g), "state": "open", "subject": "s", "create_time": g, "csat_value": g}
+		},
+		written: func(r map[string]any) int { return same(r["create_time"], r["csat_value"]) }},
+	{path: "/statements", one: "/statements/", list: "/accounts/%s/statements", id: text("invoice_id"),
+		record: func(id string, g int) map[string]any {
+			items := slices.Repeat([]any{map[string]any{"amount": g, "is_recurring": true}}, 40)
+			return map[string]any{"invoice_id": id, "account_id": keptAccount(0), "start_date": g, "line_items": items}
+		},
+		written: func(r map[string]any) int {
+			return same(append(entriesOf(r["line_items"], 40, "amount"), r["start_date"])...)
+		}},
+	{path: "/interactions", one: "/interactions/external_id/", list: "/interactions?account_id=%s", moves: true, id: text("external_id"),
+		record: func(id string, g int) map[string]any {
+			r := map[string]any{"external_id": id, "account_id": keptAccount(g), "type": "email", "create_time": g, "details": fmt.Sprint(g)}
+			if id == "record-0" {
+				r["details"] = bulk(g)
+			}
+			return r
+		},
+		written: func(r map[string]any) int {
+			g := same(r["create_time"])
+			if details := r["details"]; details != fmt.Sprint(g) && (r["external_id"] != "record-0" || details != bulk(g)) {
+				return 0
+			}
+			return g
+		}},
+	{path: "/metrics", one: "/metrics/", list: "/accounts/%s/metrics", id: func(r map[string]any) string {
+		for name := range r {
+			if name != "account_id" {
+				return name
+			}
+		}
+		return ""
+	},
+		record: func(id string, g int) map[string]any {
+			var points []any
+			for n := range 120 {
+				points = append(points, map[string]any{"timestamp": n, "value": g})
+			}
+			return map[string]any{"name": id, "account_id": keptAccount(0), "metrics": points}
+		},
+		written: func(r map[string]any) int {
+			for name, points := range r {
+				if name != "account_id" {
+					return same(entriesOf(points, 120, "value")...)
+				}
+			}
+			return 0
+		}},
+	{path: "/subscriptions", one: "/subscriptions/", list: "/accounts/%s/subscriptions", id: text("subscription_id"),
+		record: func(id string, g int) map[string]any {
+			return map[string]any{"subscription_id": id, "account_id": keptAccount(0), "event": "revenue", "effective_start_date": 1,
+				"total_revenue": g, "cycle_unit": "month", "cycle_length": 1, "next_renewal_date": g}
+		},
+		written: func(r map[string]any) int {
+			if _, flat := r["revenue"]; flat {
+				return same(r["revenue"], r["expiration_date"])
+			}
+			return same(append(entriesOf(r["records"], 1, "total_revenue"), entriesOf(r["records"], 1, "expiration_date")...)...)
+		}},
+}
+
+// TestKilledInTheMiddleOfOtherFamilies does for the other families what
+// TestKilledInTheMiddleOfUploads does for accounts and users: after every kill
+// each record is wholly as acknowledged, or wholly as the upload under way has
+// it, and is listed by its account and no other.
+func TestKilledInTheMiddleOfOtherFamilies(t *testing.T) {
+	t.Parallel()
+	const kills = 10
+	dir := t.TempDir()
+	generation, unanswered := 0, 0
+	acknowledged := map[string]int{} // by path and id
+	k := &killed{process: start(t, "DATA_DIR="+dir)}
+	for n := range 3 {
+		k.done(testKey, http.MethodPost, "/accounts", records(account(keptAccount(n))))
+	}
+	check := func() {
+		t.Helper()
+		for _, f := range keptFamilies {
+			listed := map[string]string{} // the account of every record listed
+			for n := range 3 {
+				var all []map[string]any
+				k.get(fmt.Sprintf(f.list, keptAccount(n)), &all)
+				if len(all) == 1 && f.path == "/metrics" { // one object for all metrics
+					var each []map[string]any
+					for name, points := range all[0] {
+						each = append(each, map[string]any{name: points})
+					}
+					all = each
+				}
+				for _, r := range all {
+					if other, twice := listed[f.id(r)]; twice {
+						t.Fatalf("%s %s is listed by %s and %s", f.path, f.id(r), other, keptAccount(n))
+					}
+					listed[f.id(r)] = keptAccount(n)
+				}
+			}
+			for n := range keptRecords {
+				id := fmt.Sprint("record-", n)
+				before := acknowledged[f.path+id]
+				var all []map[string]any
+				if a := k.do(testKey, http.MethodGet, f.one+id, ""); a.OK {
+					k.get(f.one+id, &all)
+				}
+				g, home := 0, ""
+				if len(all) == 1 {
+					if g = f.written(all[0]); g == 0 {
+						t.Fatalf("half of %s%s: %.300v", f.one, id, all[0])
+					}
+					if home = keptAccount(0); f.moves {
+						home = keptAccount(g)
+					}
+				}
+				if len(all) > 1 || g != before && g != unanswered {
+					t.Fatalf("%s%s was acknowledged as of upload %d, under way was %d, and it is of %d", f.one, id, before, unanswered, g)
+				}
+				if listed[id] != home {
+					t.Fatalf("%s%s of %q is listed by %q", f.one, id, home, listed[id])
+				}
+				acknowledged[f.path+id] = g
+			}
+			if len(listed) > keptRecords {
+				t.Fatalf("%s: %d records are listed", f.path, len(listed))
+			}
+		}
+	}
+	for range kills {
+		time.AfterFunc(rand.N(100*time.Millisecond), k.kill)
+		for answered := true; answered; {
+			generation++
+			f := keptFamilies[generation%len(keptFamilies)]
+			var all []any
+			for n := range keptRecords {
+				all = append(all, f.record(fmt.Sprint("record-", n), generation))
+			}
+			body, err := json.Marshal(map[string]any{"records": all})
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, err := k.send(t.Context(), testKey, http.MethodPost, f.path, body)
+			if answered = err == nil; !answered {
+				unanswered = generation
+				break
+			}
+			if !a.OK || a.Inserted+a.Changed != keptRecords {
+				t.Fatalf("upload %d to %s: %d %.300s", generation, f.path, a.status, a.raw)
+			}
+			for n := range keptRecords {
+				acknowledged[f.path+fmt.Sprint("record-", n)] = generation
+			}
+		}
+		<-k.exited
+		k.process = start(t, "DATA_DIR="+dir)
+		check()
+	}
+	if generation < 2*kills {
+		t.Errorf("only %d uploads", generation)
+	}
+}
