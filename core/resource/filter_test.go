@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -273,11 +274,14 @@ func TestBookmarksOfFilteredLists(t *testing.T) {
 // broken is a table whose queries fail from the nth on.
 type broken struct {
 	table.Table
+	mu             sync.Mutex
 	queries, works int
 	largest        int // the largest number of items that a query of records gave
 }
 
 func (b *broken) Query(ctx context.Context, q table.Query) ([]table.Item, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.queries++; b.queries > b.works {
 		return nil, errLost
 	}
