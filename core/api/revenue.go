@@ -118,17 +118,21 @@ func movements(s *server, r *request) answer {
 	if failure != nil {
 		return readFailure(failure)
 	}
-	window := resource.Range{From: math.MinInt64, Until: s.Engine.Now() + 1}
+	window := resource.Range{From: math.MinInt64, Until: math.MaxInt64}
 	if start := q.from(windowStart.name); start != nil {
 		window.From = *start
 	}
 	if end := q.from(windowEnd.name); end != nil {
-		window.Until = min(window.Until, *end)
+		window.Until = *end
 	}
-	if end := q.from(windowEnd.name); end != nil && *end < window.From {
+	if window.Until < window.From {
 		return readFailure(&core.Failure{Code: core.OutOfRange, Field: windowEnd.name, Message: "'end' must not be before 'start'"})
 	}
-	l := resource.List{Workspace: r.caller.Workspace, Family: subscriptions.Movements, Range: &window}
+	now := s.Engine.Now()
+	l := resource.List{Workspace: r.caller.Workspace, Family: subscriptions.Movements, Range: &window, Filter: &resource.Filter{
+		Name:  "until now",
+		Match: func(m schema.Record) bool { return subscriptions.MovementDate(m) <= now },
+	}}
 	totals, err := s.totals(r, l)
 	if err != nil {
 		return s.answerError(r, err)
@@ -140,7 +144,8 @@ func movements(s *server, r *request) answer {
 // totals returns what the movements of a window come to, as members of the
 // answer.
 func (s *server) totals(r *request, l resource.List) ([]byte, error) {
-	window := *l.Range
+	window := resource.Range{From: l.Range.From, Until: min(l.Range.Until, s.Engine.Now()+1)}
+	l.Filter = nil
 	l.Range = &resource.Range{From: math.MinInt64, Until: max(window.From, math.MinInt64+1)}
 	var t revenue.Totals
 	for m, err := range s.Engine.Rows(r.ctx, l) {

@@ -49,7 +49,7 @@ func (e *Engine) identify(ctx context.Context, w *write, changes []*change) erro
 	external := f.Generated.External
 	var pending []*change
 	for _, c := range changes {
-		if c.failure == missingAccount || c.patch == nil {
+		if c.failure == missingAccount || c.patch == nil && c.external == "" {
 			continue
 		}
 		c.failure = nil // what an earlier attempt said does not count
@@ -76,7 +76,11 @@ func (e *Engine) identify(ctx context.Context, w *write, changes []*change) erro
 		}
 		keys := make([]table.Key, len(pending))
 		for i, c := range pending {
-			keys[i] = byExternalID(w.workspace, f, c.patch[external].Text())
+			id := c.external
+			if id == "" {
+				id = c.patch[external].Text()
+			}
+			keys[i] = byExternalID(w.workspace, f, id)
 		}
 		found, err := e.table.Get(ctx, keys, true)
 		if err != nil {
@@ -85,6 +89,10 @@ func (e *Engine) identify(ctx context.Context, w *write, changes []*change) erro
 		unknown := map[table.Key][]*change{}
 		for i, c := range pending {
 			switch known := found[i].Exists(); {
+			case c.patch == nil && known:
+				c.key = e.key(w.workspace, f, "", f.textOf(found[i].Body))
+			case c.patch == nil:
+				c.failure = f.NotFound()
 			case c.external != "" && known:
 				c.means(f, schema.Value(found[i].Body))
 			case c.external != "":

@@ -44,32 +44,58 @@ func (e *Engine) Read(ctx context.Context, t Target) ([]schema.Record, error) {
 	}
 	var records []schema.Record
 	for i := range items {
-		if len(items[i].Body) == 0 {
-			continue
+		r, err := e.withEntries(ctx, t.Workspace, t.Family, items[i])
+		if err != nil {
+			return nil, err
 		}
-		r := t.Family.Schema.ParseStored(items[i].Body)
-		if b := t.Family.Beside; b != nil && r[b.Field].Given() {
-			if r[b.Field], err = e.readBeside(ctx, t.Workspace, t.Family, r); err != nil {
-				return nil, err
-			}
+		if r == nil || t.External && r[t.Family.Generated.External].Text() != t.ID {
+			continue
 		}
 		records = append(records, e.show(t.Family, r))
 	}
 	return records, nil
 }
 
-func (e *Engine) readBeside(ctx context.Context, workspace string, f *Family, r schema.Record) (schema.Value, error) {
+// withEntries returns the record in item with the entries kept beside it; nil
+// when there is none. If they change in between, it reads the record again.
+func (e *Engine) withEntries(ctx context.Context, workspace string, f *Family, item loaded) (schema.Record, error) {
+	for attempt := 1; len(item.Body) > 0; attempt++ {
+		r := f.Schema.ParseStored(item.Body)
+		if f.Beside == nil || r[f.Beside.Field].IsNull() {
+			return r, nil
+		}
+		list, n, err := e.readBeside(ctx, workspace, f, r)
+		if err != nil {
+			return nil, err
+		}
+		if n == f.besideOf(r).count {
+			r[f.Beside.Field] = list
+			return r, nil
+		}
+		if err := backoff(ctx, attempt); err != nil {
+			return nil, err
+		}
+		items, err := e.getSettled(ctx, workspace, f, []table.Key{item.Key})
+		if err != nil {
+			return nil, err
+		}
+		item = items[0]
+	}
+	return nil, nil
+}
+
+func (e *Engine) readBeside(ctx context.Context, workspace string, f *Family, r schema.Record) (list schema.Value, n int64, err error) {
 	s := f.Schema.List(f.Beside.Field)
 	var entries []schema.Record
 	for item, err := range e.scan(ctx, table.Query{
 		Partition: f.besideOf(r).partition(workspace, f, r), Limit: besidePageSize, Consistent: true,
 	}) {
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		entries = append(entries, s.ParseStored(item.Body))
 	}
-	return s.ListOf(entries), nil
+	return s.ListOf(entries), int64(len(entries)), nil
 }
 
 // show fills in what is computed when a record is shown.
@@ -223,6 +249,12 @@ func (e *Engine) EraseBeside(ctx context.Context, t Target, prefix string) (*cor
 // changeOne applies c to the one existing record that t names.
 func (e *Engine) changeOne(ctx context.Context, t Target, option func(string) bool, c change) (outcome, *core.Failure, error) {
 	f := t.Family
+	c.mustExist = true
+	if t.External { // which record has it is for identify to find out
+		c.external = t.ID
+		err := e.apply(ctx, e.request(t, option), []*change{&c})
+		return c.outcome, c.failure, err
+	}
 	places, err := e.find(ctx, t)
 	if err != nil {
 		return unchanged, nil, err
@@ -242,7 +274,7 @@ func (e *Engine) changeOne(ctx context.Context, t Target, option func(string) bo
 		return unchanged, &core.Failure{Code: core.NotUnique, Field: "account_id",
 			Message: "'" + name + "' is not unique: an 'account_id' is needed"}, nil
 	}
-	c.mustExist, c.key = true, places[0].key
+	c.key = places[0].key
 	if c.patch != nil {
 		c.patch = slices.Clone(c.patch)
 		c.patch[f.ID] = f.idValue(t.ID)

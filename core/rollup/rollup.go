@@ -99,11 +99,14 @@ func (r *Rollup) Postpone(ctx context.Context, change table.Change) error {
 	var errs []error
 	for _, image := range []*table.Item{change.Old, change.New} {
 		if id, known := r.engine.AccountIn(subscriptions.Family, image); known {
-			errs = append(errs, r.engine.Wake(ctx, workspace, id, r.engine.Now()+postponed.Milliseconds()))
+			errs = append(errs, r.engine.Wake(ctx, workspace, id, r.later()))
 		}
 	}
 	return errors.Join(errs...)
 }
+
+// later is when an account that failed is due again, in epoch ms.
+func (r *Rollup) later() int64 { return r.engine.Now() + postponed.Milliseconds() }
 
 // Tick derives the accounts of a workspace whose values have changed by time
 // alone, and returns how many those were.
@@ -124,9 +127,13 @@ func (r *Rollup) Tick(ctx context.Context, workspace string) (int, error) {
 		errs = append(errs, fmt.Errorf("account %q: %w", a.id, err))
 	}
 	for _, d := range due {
-		if failed[account{workspace, d.Account}] == nil {
-			errs = append(errs, r.engine.Done(ctx, d))
+		if failed[account{workspace, d.Account}] != nil { // later, so that it holds up no other
+			if err := r.engine.Wake(ctx, workspace, d.Account, r.later()); err != nil {
+				errs = append(errs, err)
+				continue
+			}
 		}
+		errs = append(errs, r.engine.Done(ctx, d))
 	}
 	return len(order) - len(failed), errors.Join(errs...)
 }

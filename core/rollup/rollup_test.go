@@ -256,7 +256,9 @@ func TestAFailureIsReportedForItsChangesAlone(t *testing.T) {
 	if n, err := w.Tick(t.Context(), "acme"); n != 0 || !errors.Is(err, errBroken) || !strings.Contains(err.Error(), `"bad"`) {
 		t.Errorf("while it is broken %d were derived, %v", n, err)
 	}
+	w.tick(t, "acme", 0) // put off again, so that it holds up no other
 	broken = false
+	w.clock.advance(2 * time.Minute)
 	w.tick(t, "acme", 1)
 	w.mrrIs(t, "acme", "bad", "6")
 	w.addsUp(t, "acme", "bad")
