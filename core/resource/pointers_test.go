@@ -81,6 +81,8 @@ type interrupted struct {
 	mu     sync.Mutex
 	calls  int
 	before map[int]func() // the call's number, from 0
+	// queries are calls too.
+	queries bool
 }
 
 func (i *interrupted) call() {
@@ -96,6 +98,13 @@ func (i *interrupted) call() {
 func (i *interrupted) Get(ctx context.Context, keys []table.Key, consistent bool) ([]table.Item, error) {
 	i.call()
 	return i.Table.Get(ctx, keys, consistent)
+}
+
+func (i *interrupted) Query(ctx context.Context, q table.Query) ([]table.Item, error) {
+	if i.queries {
+		i.call()
+	}
+	return i.Table.Query(ctx, q)
 }
 
 func (i *interrupted) Write(ctx context.Context, ops []table.Op, guard *table.Guard) []error {
@@ -358,6 +367,63 @@ func TestExternalIDChangedUnderAnUploadThatNamesTheRecordByIt(t *testing.T) {
 		}
 	}
 	t.Error("the upload took more calls than were put to the test")
+}
+
+// A record gets another external id while a removal by the old one is under way:
+// whichever came first, the record that has the new one is there or was removed
+// while it had the old one.
+func TestExternalIDChangedUnderARemovalByIt(t *testing.T) {
+	f := conversations.Interactions
+	w := newWorld(t, 1)
+	threeAccounts(t, w.Engine)
+	for call := range 10 {
+		before, after := fmt.Sprint("before", call), fmt.Sprint("after", call)
+		upload(t, w.Engine, f, fmt.Sprintf(interactionText, before, "a1"))
+		id := idOf(t, w.Engine, f, before)
+		changed := false
+		over := &interrupted{Table: w.store, before: map[int]func(){call: func() {
+			record := fmt.Sprintf(`{"id":%s,"account_id":"a1","external_id":%q}`, id, after)
+			result, err := w.Upload(t.Context(), resource.Upload{Workspace: "acme", Family: f, Records: inputs(f, record)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			changed = result.Changed == 1
+		}}}
+		failure, err := w.over(over).Remove(t.Context(), external(f, before))
+		if over.calls <= call {
+			return
+		}
+		if err != nil || (failure != nil) != changed {
+			t.Errorf("changed before call %d, %t: %v, %v", call, changed, failure, err)
+		}
+		if got := read(t, w.Engine, target(f, id)); (got != "") != changed {
+			t.Errorf("changed before call %d, %t: the record is %q", call, changed, got)
+		}
+	}
+	t.Error("the removal took more calls than were put to the test")
+}
+
+// A single read shows all entries kept beside a record, or none of them, when a
+// long list of them is removed while it is read.
+func TestReadIsWholeWhileEntriesAreRemoved(t *testing.T) {
+	w := newWorld(t, 1)
+	for call := range 12 {
+		id := fmt.Sprint("a", call)
+		upload(t, w.Engine, accounts.Family, fmt.Sprintf(`{"account_id":%q,"name":"n","join_date":1,%s}`, id, scores(1200, 1, 0, "c")))
+		over := &interrupted{Table: w.store, queries: true, before: map[int]func(){call: func() {
+			if failure, err := w.EraseBeside(t.Context(), account(id), ""); failure != nil || err != nil {
+				t.Fatal(failure, err)
+			}
+		}}}
+		text := read(t, w.over(over), account(id))
+		if n := strings.Count(text, `"nps_score"`); n != 0 && n != 1200 {
+			t.Errorf("removed before call %d: %d scores", call, n)
+		}
+		if over.calls <= call {
+			return
+		}
+	}
+	t.Error("the read took more calls than were put to the test")
 }
 
 // What belongs to an account is listed there, in order, and found by its id; a
