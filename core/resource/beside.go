@@ -88,11 +88,14 @@ func (s *slot) touches(b *Beside) bool {
 	})
 }
 
-// entry is one entry beside a record: as stored, and as it is to be.
+// entry is one entry beside a record: as stored, and as it is to be. Both are
+// bodies, as there may be very many.
 type entry struct {
-	version int64 // as stored; 0 when there is none
-	body    []byte
-	now     schema.Record // nil when there is none
+	version int64  // as stored; 0 when there is none
+	stored  []byte // nil when there is none
+	now     []byte // nil when there is to be none
+	before  []byte // now, before the change that is being applied
+	saved   bool   // before is set
 }
 
 // entries are the entries beside one record as the changes of a request leave
@@ -108,6 +111,8 @@ type entries struct {
 	partition string
 	dropped   []string // partitions that do not count any more
 	touched   map[string]*entry
+	bodies    []byte // of entries, one after the other
+	scratch   []byte
 	err       error // of the table; the changes since are void
 }
 
@@ -186,7 +191,7 @@ func (e *Engine) entriesOfSlot(ctx context.Context, w *write, s *slot) (*entries
 				}
 			}
 		default:
-			for _, p := range es.schema.Entries(c.patch[field]) {
+			for p := range es.schema.EachEntry(c.patch[field]) {
 				if sort := f.Beside.SortKey(p); es.touched[sort] == nil {
 					es.touched[sort] = nil
 				}
@@ -216,11 +221,7 @@ func (es *entries) leave() {
 }
 
 func (es *entries) loaded(item table.Item) *entry {
-	en := &entry{version: item.Version, body: item.Body}
-	if item.Exists() {
-		en.now = es.schema.ParseStored(item.Body)
-	}
-	return en
+	return &entry{version: item.Version, stored: item.Body, now: item.Body}
 }
 
 func (es *entries) loadPrefix(prefix string) error {
@@ -238,17 +239,23 @@ func (es *entries) loadPrefix(prefix string) error {
 // change applies what c says of the entries, and recomputes what r derives
 // from them. It reports whether anything changed.
 func (es *entries) change(r schema.Record, c *change) (bool, *core.Failure) {
-	before := map[string]schema.Record{} // to undo, when the change is refused
-	set := func(sort string, to schema.Record) {
-		if _, saved := before[sort]; !saved {
-			before[sort] = es.touched[sort].now
+	var saved []*entry // to undo, when the change is refused
+	set := func(en *entry, to []byte) {
+		if !en.saved {
+			en.before, en.saved = en.now, true
+			saved = append(saved, en)
 		}
-		es.touched[sort].now = to
+		en.now = to
 	}
+	defer func() {
+		for _, en := range saved {
+			en.before, en.saved = nil, false
+		}
+	}()
 	erase := func(prefix string) {
 		for sort, en := range es.touched {
 			if en.now != nil && strings.HasPrefix(sort, prefix) {
-				set(sort, nil)
+				set(en, nil)
 			}
 		}
 	}
@@ -274,24 +281,23 @@ func (es *entries) change(r schema.Record, c *change) (bool, *core.Failure) {
 			touched = erased()
 		}
 	}
-	for _, p := range es.schema.Entries(patch) {
-		sort := es.family.Beside.SortKey(p)
-		merged, failure := es.schema.Merge(es.touched[sort].now, p)
+	for p := range es.schema.EachEntry(patch) {
+		en := es.touched[es.family.Beside.SortKey(p)]
+		merged, failure := es.schema.Merge(es.record(en.now), p)
 		if failure != nil {
-			for sort, r := range before {
-				es.touched[sort].now = r
+			for _, en := range saved {
+				en.now = en.before
 			}
 			return false, failure
 		}
-		set(sort, merged)
+		set(en, es.body(merged))
 	}
-	for sort, old := range before {
-		now := es.touched[sort].now
-		touched = touched || !es.same(old, now)
+	for _, en := range saved {
+		touched = touched || (en.before == nil) != (en.now == nil) || string(en.before) != string(en.now)
 		switch {
-		case old == nil && now != nil:
+		case en.before == nil && en.now != nil:
 			es.state.count++
-		case old != nil && now == nil:
+		case en.before != nil && en.now == nil:
 			es.state.count--
 		}
 	}
@@ -304,11 +310,24 @@ func (es *entries) change(r schema.Record, c *change) (bool, *core.Failure) {
 	return touched, nil
 }
 
-func (es *entries) same(a, b schema.Record) bool {
-	if a == nil || b == nil {
-		return a == nil && b == nil
+// record returns the entry with that body; nil for none.
+func (es *entries) record(body []byte) schema.Record {
+	if body == nil {
+		return nil
 	}
-	return string(es.schema.AppendStored(nil, a)) == string(es.schema.AppendStored(nil, b))
+	return es.schema.ParseStored(body)
+}
+
+// body returns the body of an entry, beside those of others in memory.
+func (es *entries) body(r schema.Record) []byte {
+	es.scratch = es.schema.AppendStored(es.scratch[:0], r)
+	n := len(es.scratch)
+	if cap(es.bodies)-len(es.bodies) < n {
+		es.bodies = make([]byte, 0, max(n, min(len(es.touched)*n, 64<<10)))
+	}
+	start := len(es.bodies)
+	es.bodies = append(es.bodies, es.scratch...)
+	return es.bodies[start : start+n : start+n]
 }
 
 // latestFirst yields all entries as they are to be, from the last sort key on.
@@ -324,7 +343,7 @@ func (es *entries) latestFirst() iter.Seq[schema.Record] {
 				return
 			}
 			for ; next >= 0 && sorts[next] > item.Sort; next-- {
-				if r := es.touched[sorts[next]].now; r != nil && !yield(r) {
+				if r := es.record(es.touched[sorts[next]].now); r != nil && !yield(r) {
 					return
 				}
 			}
@@ -333,7 +352,7 @@ func (es *entries) latestFirst() iter.Seq[schema.Record] {
 			}
 		}
 		for ; next >= 0; next-- {
-			if r := es.touched[sorts[next]].now; r != nil && !yield(r) {
+			if r := es.record(es.touched[sorts[next]].now); r != nil && !yield(r) {
 				return
 			}
 		}
@@ -354,11 +373,10 @@ func (es *entries) ops() iter.Seq[table.Op] {
 			case en.now == nil && en.version == 0:
 				continue
 			case en.now != nil:
-				body := es.schema.AppendStored(nil, en.now)
-				if string(body) == string(en.body) {
+				if string(en.now) == string(en.stored) {
 					continue
 				}
-				op = table.Put(table.Item{Key: key, Version: es.engine.nextVersion(en.version), Body: body}, cond)
+				op = table.Put(table.Item{Key: key, Version: es.engine.nextVersion(en.version), Body: en.now}, cond)
 			}
 			if !yield(op) {
 				return
@@ -487,7 +505,9 @@ func (e *Engine) writeGroup(ctx context.Context, w *write, group []*besideWrite)
 			return e.dropping(ctx, w, b.slot.key, b.dropped, held, func(held []table.Op) error {
 				switch {
 				case b.many != nil:
-					return e.writeJournaled(ctx, w, main, held, b.many)
+					many := b.many
+					b.many = nil // once they are written down, the entries need no longer be held
+					return e.writeJournaled(ctx, w, main, held, many)
 				case len(b.ops)+len(held)+2 > table.MaxTransactOps: // the record and the guard take part
 					return e.writeJournaled(ctx, w, main, held, slices.Values(b.ops))
 				}

@@ -3,6 +3,7 @@ package schema
 import (
 	"bytes"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 	"strconv"
@@ -256,17 +257,34 @@ func (s *Schema) Entries(list Value) []Record {
 		return nil
 	}
 	var entries []Record
-	for element := range Elements(list) {
-		entry, i := s.NewRecord(), 0
-		for value := range Elements(element) {
-			if i < len(entry) {
-				entry[i] = value
-			}
-			i++
-		}
-		entries = append(entries, entry)
+	for entry := range s.EachEntry(list) {
+		entries = append(entries, slices.Clone(entry))
 	}
 	return entries
+}
+
+// EachEntry yields the entries of a list value, each in the place of the one
+// before. They alias it.
+func (s *Schema) EachEntry(list Value) iter.Seq[Record] {
+	return func(yield func(Record) bool) {
+		if list.IsNull() {
+			return
+		}
+		entry := s.NewRecord()
+		for element := range Elements(list) {
+			clear(entry)
+			i := 0
+			for value := range Elements(element) {
+				if i < len(entry) {
+					entry[i] = value
+				}
+				i++
+			}
+			if !yield(entry) {
+				return
+			}
+		}
+	}
 }
 
 // ListOf returns the value of a list with these entries, valid JSON and equal
