@@ -80,7 +80,7 @@ func (q *listQuery) set(p parameter, text string) (schema.Value, *core.Failure) 
 		}
 		q.ascending = text == "asc"
 	case "order_by":
-		if !slices.Contains(p.choices, text) {
+		if text != p.alias && !slices.Contains(p.choices, text) {
 			return nil, notAChoice(p.name, p.choices)
 		}
 		q.orderBy = text

@@ -188,6 +188,9 @@ func (q parameter) schema() object {
 	if len(q.choices) > 0 {
 		s["enum"] = q.choices
 	}
+	if q.alias != "" {
+		s["enum"] = append(slices.Clone(q.choices), q.alias)
+	}
 	switch {
 	case q.def == "":
 	case q.typ == schema.Boolean:

@@ -56,6 +56,7 @@ type parameter struct {
 	name    string
 	typ     schema.Type
 	choices []string
+	alias   string // what else stands for one of the choices
 	def     string
 	doc     string
 }
@@ -67,10 +68,11 @@ var (
 )
 
 func orderBy(choices []string, def string) parameter {
+	p := parameter{name: "order_by", typ: schema.String, choices: choices, def: def, doc: "Field by which to order; id stands for the record's own id"}
 	if !slices.Contains(choices, "id") {
-		choices = append(choices, "id")
+		p.alias = "id"
 	}
-	return parameter{name: "order_by", typ: schema.String, choices: choices, def: def, doc: "Field by which to order; id stands for the record's own id"}
+	return p
 }
 
 // on binds a handler of any family to one.

@@ -57,8 +57,9 @@ func testDocument(c *client) {
 	}
 }
 
-// documentedRoutes are all methods and paths that the API document has for
-// accounts, users and contacts, with each optional end of a path spelled out.
+// documentedRoutes are all methods and paths that the API document has, with
+// each optional end of a path spelled out, and the two for MRR movements
+// (contract S4).
 var documentedRoutes = []string{
 	"DELETE /account_contacts/{id}",
 	"DELETE /account_contacts/{id}/{account_id}",
@@ -78,6 +79,14 @@ var documentedRoutes = []string{
 	"DELETE /accounts/{id}/stage_history",
 	"DELETE /accounts/{id}/stage_history/{name}",
 	"DELETE /accounts/{id}/stage_history/{name}/{timestamp}",
+	"DELETE /interactions/external_id/{external_id}",
+	"DELETE /interactions/{id}",
+	"DELETE /metrics/{name}",
+	"DELETE /notes/external_id/{external_id}",
+	"DELETE /notes/{id}",
+	"DELETE /statements/{id}",
+	"DELETE /subscriptions/{id}",
+	"DELETE /support_tickets/{id}",
 	"GET /account_contacts",
 	"GET /account_contacts/{id}",
 	"GET /account_contacts/{id}/{account_id}",
@@ -88,13 +97,49 @@ var documentedRoutes = []string{
 	"GET /accounts/{id}",
 	"GET /accounts/{id}/contacts",
 	"GET /accounts/{id}/documents",
+	"GET /accounts/{id}/metrics",
+	"GET /accounts/{id}/mrr_movements",
+	"GET /accounts/{id}/statements",
+	"GET /accounts/{id}/subscriptions",
+	"GET /accounts/{id}/support_tickets",
 	"GET /accounts/{id}/users",
+	"GET /interactions",
+	"GET /interactions/external_id",
+	"GET /interactions/external_id/{external_id}",
+	"GET /interactions/{id}",
+	"GET /metrics/{name}",
+	"GET /mrr_movements",
+	"GET /notes",
+	"GET /notes/external_id",
+	"GET /notes/external_id/{external_id}",
+	"GET /notes/{id}",
+	"GET /statements/{id}",
+	"GET /subscriptions",
+	"GET /subscriptions/{id}",
+	"GET /support_tickets/{id}",
 	"POST /account_contacts",
 	"POST /account_users",
 	"POST /accounts",
+	"POST /interactions",
+	"POST /metrics",
+	"POST /notes",
+	"POST /search/account_contacts",
+	"POST /search/account_users",
+	"POST /search/accounts",
+	"POST /statements",
+	"POST /subscriptions",
+	"POST /support_tickets",
 	"PUT /account_contacts/{id}",
 	"PUT /account_users/{id}",
 	"PUT /accounts/{id}",
+	"PUT /interactions/external_id/{external_id}",
+	"PUT /interactions/{id}",
+	"PUT /metrics/{name}",
+	"PUT /notes/external_id/{external_id}",
+	"PUT /notes/{id}",
+	"PUT /statements/{id}",
+	"PUT /subscriptions/{id}",
+	"PUT /support_tickets/{id}",
 }
 
 // testRoutes shows that the routes of the document, those described and those
@@ -114,7 +159,7 @@ func testRoutes(c *client) {
 		paths[path+"/{more}"] = true
 		paths[path+"/{more}/{more}"] = true
 	}
-	fill := strings.NewReplacer("{id}", "x", "{account_id}", "x", "{name}", "x", "{key}", "x", "{email}", "x", "{timestamp}", "1", "{more}", "2")
+	fill := strings.NewReplacer("{id}", "x", "{account_id}", "x", "{name}", "x", "{key}", "x", "{email}", "x", "{timestamp}", "1", "{external_id}", "x", "{more}", "2")
 	for path := range paths {
 		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch} {
 			filled := fill.Replace(path)
@@ -128,7 +173,7 @@ func testRoutes(c *client) {
 }
 
 // testParametersDescribed shows that the description names the query
-// parameters of the document, and every part of each path.
+// parameters of the document, contract Q23 and P11, and every part of each path.
 func testParametersDescribed(c *client) {
 	d, err := c.target.describe()
 	if err != nil {
@@ -136,6 +181,10 @@ func testParametersDescribed(c *client) {
 	}
 	list := []string{"direction", "include_inactive", "order_by", "page"}
 	person := []string{"all_dimensions", "dimension"}
+	ordered := []string{"direction", "order_by", "page"}
+	filters := []string{"account_id", "create_time", "modify_time"}
+	conversations := []string{"account_id", "create_time", "direction", "modify_time", "order_by", "page"}
+	found := []string{"include_inactive", "page"}
 	want := map[string][]string{
 		"GET /accounts":                              append([]string{"direction", "include"}, list[1:]...),
 		"GET /account_users":                         list,
@@ -148,6 +197,26 @@ func testParametersDescribed(c *client) {
 		"DELETE /account_users/{id}/{account_id}":    person,
 		"DELETE /account_contacts/{id}":              person,
 		"DELETE /account_contacts/{id}/{account_id}": person,
+		"GET /accounts/{id}/metrics":                 {"direction", "page"},
+		"GET /metrics/{name}":                        {"account_id", "direction", "page"},
+		"DELETE /metrics/{name}":                     {"account_id"},
+		"GET /accounts/{id}/statements":              ordered,
+		"GET /accounts/{id}/support_tickets":         ordered,
+		"GET /accounts/{id}/subscriptions":           ordered,
+		"GET /subscriptions":                         ordered,
+		"GET /subscriptions/{id}":                    {"history"},
+		"DELETE /subscriptions/{id}":                 {"start_date"},
+		"GET /accounts/{id}/mrr_movements":           {"direction", "page"},
+		"GET /mrr_movements":                         {"direction", "end", "page", "start"},
+		"POST /search/accounts":                      found,
+		"POST /search/account_contacts":              found,
+		"POST /search/account_users":                 found,
+	}
+	for _, family := range []string{"/interactions", "/notes"} {
+		want["GET "+family] = conversations
+		want["GET "+family+"/external_id"] = conversations
+		want["GET "+family+"/{id}"] = filters
+		want["GET "+family+"/external_id/{external_id}"] = filters
 	}
 	for _, route := range documentedRoutes {
 		method, path, _ := strings.Cut(route, " ")
