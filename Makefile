@@ -16,8 +16,9 @@ STATICCHECK_VERSION := v0.8.2
 PLAIN := CGO_ENABLED=0
 
 # The end-to-end suite on DynamoDB Local runs without the race detector: the same
-# suite has it on the embedded store, and the adapter in its contract.
-PLAINLY := ^TestOnDynamoDBLocal$$
+# suite has it on the embedded store, and the adapter in its contract. So do its
+# largest values, which would take minutes with it.
+PLAINLY := ^(TestOnDynamoDBLocal|TestLargeValuesOnTheEmbeddedStore)$$
 
 # Where CI is "true" a tool that is missing is a failure. On anybody else's
 # machine it is said in a line what is left out, and why.

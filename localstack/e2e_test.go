@@ -36,7 +36,12 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func TestOnTheEmbeddedStore(t *testing.T) {
+func TestOnTheEmbeddedStore(t *testing.T) { e2e.Run(t, embeddedTarget(t)) }
+
+func TestLargeValuesOnTheEmbeddedStore(t *testing.T) { e2e.RunLarge(t, embeddedTarget(t)) }
+
+// embeddedTarget serves the API on an embedded store of its own.
+func embeddedTarget(t *testing.T) e2e.Target {
 	store, err := embedded.Open(filepath.Join(t.TempDir(), "table"), embedded.Options{Feed: rollup.Concerns})
 	if err != nil {
 		t.Fatal(err)
@@ -46,9 +51,9 @@ func TestOnTheEmbeddedStore(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	e2e.Run(t, serve(t, store, 1, func(ctx context.Context, keys *access.Store, r *rollup.Rollup) {
+	return serve(t, store, 1, func(ctx context.Context, keys *access.Store, r *rollup.Rollup) {
 		derive(ctx, store, keys, r)
-	}))
+	})
 }
 
 func TestOnDynamoDBLocal(t *testing.T) {
@@ -69,7 +74,8 @@ func TestOnDynamoDBLocal(t *testing.T) {
 		}
 	})
 	target.Entries = 4000 // of which DynamoDB Local takes some 300 a second
-	e2e.Run(t, target)
+	t.Run("large", func(t *testing.T) { t.Parallel(); e2e.RunLarge(t, target) })
+	t.Run("all", func(t *testing.T) { t.Parallel(); e2e.Run(t, target) })
 }
 
 // deriveFromStream keeps derived values up to date as derive does, by the

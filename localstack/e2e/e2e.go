@@ -36,20 +36,16 @@ type Target struct {
 	describe func() (*description, error)
 }
 
-// Run runs the whole suite. Its tests run in parallel.
+// chapter is tests about one thing.
+type chapter struct {
+	name  string
+	tests []test
+}
+
+// Run runs the whole suite but for what RunLarge does. Its tests run in
+// parallel.
 func Run(t *testing.T, target Target) {
-	target.client = &http.Client{
-		// Compression and redirects are what some tests look at.
-		Transport:     &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	t.Cleanup(target.client.CloseIdleConnections)
-	target.describe = sync.OnceValues(func() (*description, error) { return fetchDescription(&target) })
-	for _, group := range []struct {
-		name  string
-		tests []test
-	}{
-		{"large values", largeTests},
+	target.run(t, []chapter{
 		{"uploads", uploadTests},
 		{"protocol", protocolTests},
 		{"fields", fieldTests},
@@ -65,10 +61,27 @@ func Run(t *testing.T, target Target) {
 		{"search", searchTests},
 		{"workspaces", isolationTests},
 		{"description", descriptionTests},
-	} {
-		t.Run(group.name, func(t *testing.T) {
+	})
+}
+
+// RunLarge runs the tests of values and lists as large as they may be, which
+// take their time.
+func RunLarge(t *testing.T, target Target) {
+	target.run(t, []chapter{{"large values", largeTests}})
+}
+
+func (target Target) run(t *testing.T, chapters []chapter) {
+	target.client = &http.Client{
+		// Compression and redirects are what some tests look at.
+		Transport:     &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	t.Cleanup(target.client.CloseIdleConnections)
+	target.describe = sync.OnceValues(func() (*description, error) { return fetchDescription(&target) })
+	for _, chapter := range chapters {
+		t.Run(chapter.name, func(t *testing.T) {
 			t.Parallel()
-			for _, test := range group.tests {
+			for _, test := range chapter.tests {
 				t.Run(test.name, func(t *testing.T) {
 					t.Parallel()
 					test.run(newClient(t, &target))
