@@ -73,7 +73,7 @@ func TestOnDynamoDBLocal(t *testing.T) {
 			t.Errorf("deriving values: %v", err)
 		}
 	})
-	target.Entries = 4000 // of which DynamoDB Local takes some 300 a second
+	target.Entries = 1500 // of which DynamoDB Local takes some 300 a second
 	t.Run("large", func(t *testing.T) { t.Parallel(); e2e.RunLarge(t, target) })
 	t.Run("all", func(t *testing.T) { t.Parallel(); e2e.Run(t, target) })
 }
