@@ -8,7 +8,6 @@ import (
 	"tenure/core/conversations"
 	"tenure/core/resource"
 	"tenure/core/schema"
-	"tenure/core/subscriptions"
 )
 
 var (
@@ -90,15 +89,4 @@ func putExternal(s *server, r *request, f *resource.Family) answer {
 	}
 	inserted, changed, failure, err := s.Engine.Put(r.ctx, m)
 	return s.modified(r, m.DryRun, inserted, changed, failure, err)
-}
-
-// ownedRoutes returns the routes of a family whose records are deleted by their
-// own ids.
-func ownedRoutes(f *resource.Family) []route {
-	r := route{method: http.MethodDelete, path: "/" + f.Schema.Name + "/{id}", serve: on(f, remove),
-		summary: "Delete " + article(strings.ToLower(f.Schema.Singular))}
-	if f == subscriptions.Family {
-		r.query, r.serve = []parameter{segmentStart}, deleteSubscription
-	}
-	return []route{r}
 }

@@ -102,8 +102,10 @@ func routesOf(families []*resource.Family) []route {
 		)
 		get := route{method: http.MethodGet, path: path + "/{id}", family: f, gives: oneRecord, serve: on(f, read),
 			summary: "Retrieve " + article(noun)}
+		del := route{method: http.MethodDelete, path: path + "/{id}", serve: on(f, remove), summary: "Delete " + article(noun)}
 		if f == subscriptions.Family {
 			get.query, get.serve = []parameter{history}, subscription
+			del.query, del.serve = []parameter{segmentStart}, deleteSubscription
 		}
 		routes = append(routes, get)
 		switch f {
@@ -112,7 +114,7 @@ func routesOf(families []*resource.Family) []route {
 		case people.Users, people.Contacts:
 			routes = append(routes, personRoutes(f)...)
 		default:
-			routes = append(routes, ownedRoutes(f)...)
+			routes = append(routes, del)
 		}
 		if len(f.Orders) > 0 {
 			query := []parameter{orderBy(f.OrderNames(), f.OrderNames()[0]), direction, page}

@@ -477,29 +477,40 @@ func (w *walk) start(ctx context.Context, mark *table.Item, generation int64) (e
 
 // remember writes bookmarks, but not the one that old holds already.
 func (w *walk) remember(ctx context.Context, marks map[int]bookmark, old *table.Item) error {
-	e := w.engine
-	now, life := e.now(), bookmarkLife
+	life := bookmarkLife
 	if w.restricted() {
 		life = filteredLife
 	}
 	var ops []table.Op
 	for page, mark := range marks {
-		body, err := json.Marshal(mark)
+		op, needed, err := w.engine.markOp(w.markKey(page), mark, life, old)
 		if err != nil {
 			return err
 		}
-		if old != nil && string(old.Body) == string(body) && old.Expires > now.Add(life/2).UnixMilli() {
-			continue
+		if needed {
+			ops = append(ops, op)
 		}
-		ops = append(ops, table.Put(table.Item{
-			Key: w.markKey(page), Version: e.nextVersion(0), Body: body,
-			Expires: now.Add(life).UnixMilli(),
-		}, table.Condition{}))
 	}
 	if len(ops) == 0 {
 		return nil
 	}
-	return errors.Join(e.table.Write(ctx, ops, nil)...)
+	return errors.Join(w.engine.table.Write(ctx, ops, nil)...)
+}
+
+// markOp returns the write of a bookmark; needed is false when old, if given,
+// holds it already and will for a while.
+func (e *Engine) markOp(key table.Key, mark any, life time.Duration, old *table.Item) (op table.Op, needed bool, err error) {
+	body, err := json.Marshal(mark)
+	if err != nil {
+		return op, false, err
+	}
+	now := e.now()
+	if old != nil && string(old.Body) == string(body) && old.Expires > now.Add(life/2).UnixMilli() {
+		return op, false, nil
+	}
+	return table.Put(table.Item{
+		Key: key, Version: e.nextVersion(0), Body: body, Expires: now.Add(life).UnixMilli(),
+	}, table.Condition{}), true, nil
 }
 
 // read returns the next n items of the list, and whether there may be more.

@@ -3,8 +3,10 @@ package resource
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"tenure/core/schema"
 	"tenure/core/table"
@@ -102,7 +104,7 @@ func (e *Engine) ListEntries(ctx context.Context, q Entries) (groups []Group, fo
 			groups = append(groups, Group{Record: r, Entries: entries})
 			if room -= len(entries); room == 0 {
 				mark := entryMark{Record: place, After: last, Generation: generation}
-				if err := e.rememberEntries(ctx, q.markKey(q.Page+1), mark, &marks[2]); err != nil {
+				if err := e.remember(ctx, q.markKey(q.Page+1), mark, bookmarkLife, &marks[2]); err != nil {
 					return nil, false, err
 				}
 			}
@@ -189,18 +191,13 @@ func (q *Entries) markKey(page int) table.Key {
 	}
 }
 
-func (e *Engine) rememberEntries(ctx context.Context, key table.Key, mark entryMark, old *table.Item) error {
-	body, err := json.Marshal(mark)
-	if err != nil {
+// remember writes one bookmark, unless old holds it already.
+func (e *Engine) remember(ctx context.Context, key table.Key, mark any, life time.Duration, old *table.Item) error {
+	op, needed, err := e.markOp(key, mark, life, old)
+	if err != nil || !needed {
 		return err
 	}
-	now := e.now()
-	if string(old.Body) == string(body) && old.Expires > now.Add(bookmarkLife/2).UnixMilli() {
-		return nil
-	}
-	return e.put(ctx, nil, table.Item{
-		Key: key, Version: e.nextVersion(0), Body: body, Expires: now.Add(bookmarkLife).UnixMilli(),
-	}, table.Condition{})
+	return errors.Join(e.table.Write(ctx, []table.Op{op}, nil)...)
 }
 
 // Known reports whether any record of the family has that id.
@@ -213,8 +210,8 @@ func (e *Engine) Known(ctx context.Context, workspace string, f *Family, id stri
 	return len(places) > 0, err
 }
 
-// RemoveAll removes the records with an id: of all accounts, or of the one that
-// t names. Removing the last of many takes as long as removing each.
+// RemoveAll removes the records with an id, of all accounts or of the one that
+// t names, and returns how many there were.
 func (e *Engine) RemoveAll(ctx context.Context, t Target) (removed int, err error) {
 	places, err := e.find(ctx, t)
 	if err != nil {

@@ -289,20 +289,16 @@ func (e *Engine) applyChunk(ctx context.Context, w *write, chunk []change, resul
 		}
 		// Which record an external id means is found out before the changes are
 		// applied, so one that gives a record another external id goes alone.
-		alone := !c.patch[w.family.ID].IsNull() && c.patch[w.family.Generated.External].Given()
-		if alone {
-			if err := e.apply(ctx, w, changes); err != nil {
+		if c.patch[w.family.ID].IsNull() || !c.patch[w.family.Generated.External].Given() {
+			changes = append(changes, c)
+			continue
+		}
+		for _, together := range [][]*change{changes, {c}} {
+			if err := e.apply(ctx, w, together); err != nil {
 				return err
 			}
-			changes = changes[:0]
 		}
-		changes = append(changes, c)
-		if alone {
-			if err := e.apply(ctx, w, changes); err != nil {
-				return err
-			}
-			changes = changes[:0]
-		}
+		changes = changes[:0]
 	}
 	if err := e.apply(ctx, w, changes); err != nil {
 		return err
