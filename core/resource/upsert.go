@@ -196,24 +196,36 @@ func inParallel(n, least int, do func(int)) {
 		return
 	}
 	var group sync.WaitGroup
-	panics := make(chan any, workers)
+	var panics firstPanic
 	for w := range workers {
 		group.Go(func() {
-			defer func() {
-				if p := recover(); p != nil {
-					panics <- p
-				}
-			}()
+			defer panics.catch()
 			for i := n * w / workers; i < n*(w+1)/workers; i++ {
 				do(i)
 			}
 		})
 	}
 	group.Wait()
-	select {
-	case p := <-panics:
-		panic(p)
-	default:
+	panics.rethrow()
+}
+
+// firstPanic hands the first panic of several goroutines to their caller.
+type firstPanic struct {
+	once  sync.Once
+	value any
+}
+
+// catch is to be deferred by each goroutine.
+func (p *firstPanic) catch() {
+	if v := recover(); v != nil {
+		p.once.Do(func() { p.value = v })
+	}
+}
+
+// rethrow panics as a goroutine did, once they have all ended.
+func (p *firstPanic) rethrow() {
+	if p.value != nil {
+		panic(p.value)
 	}
 }
 
@@ -429,24 +441,16 @@ func atOnce(ctx context.Context, n int, do func(ctx context.Context, i int) erro
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(manyAtOnce)
-	panics := make(chan any, n)
+	var panics firstPanic
 	for i := range n {
-		group.Go(func() (err error) {
-			defer func() {
-				if p := recover(); p != nil {
-					panics <- p
-				}
-			}()
+		group.Go(func() error {
+			defer panics.catch()
 			return do(ctx, i)
 		})
 	}
 	err := group.Wait()
-	select {
-	case p := <-panics:
-		panic(p)
-	default:
-		return err
-	}
+	panics.rethrow()
+	return err
 }
 
 // checkAccounts fails the changes whose account does not exist.
