@@ -12,7 +12,7 @@
 // reads the conditions of searches; catalog lists the families; schema turns a
 // declaration into decoding, validation, merging, rendering and the API
 // description; resource is the one engine that lists, reads, upserts, modifies
-// and removes records of any family.
+// and removes records of any family (resource/resourcetest: what its tests share).
 //
 // The ports. table is the storage port, with its adapters table/dynamo
 // (DynamoDB) and table/embedded (one machine) and their contract table/tabletest.

@@ -50,7 +50,7 @@ var (
 	families = in(familyPackages...)
 	domain   = in(append([]string{"core", "core/schema", "core/nps", "core/revenue", "core/rollup", "core/search", "core/catalog",
 		"core/resource", "core/access", "core/table"}, familyPackages...)...)
-	forTests = in("core/table/tabletest", "core/table/dynamo/dynamolocal", "localstack/e2e")
+	forTests = in("core/table/tabletest", "core/resource/resourcetest", "core/table/dynamo/dynamolocal", "localstack/e2e")
 	adapters = under("core/table/dynamo", "core/table/embedded")
 )
 

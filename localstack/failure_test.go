@@ -23,6 +23,7 @@ import (
 	"tenure/core/api"
 	"tenure/core/catalog"
 	"tenure/core/resource"
+	"tenure/core/resource/resourcetest"
 	"tenure/core/table"
 	"tenure/core/table/embedded"
 )
@@ -315,7 +316,7 @@ func TestListsOfAWriterThatDied(t *testing.T) {
 			}
 			list := func(n int) (ids []string) {
 				t.Helper()
-				for _, r := range pageOf(t, living, resource.List{Workspace: "test", Family: accounts.Family, Page: n}) {
+				for _, r := range resourcetest.Page(t, living, resource.List{Workspace: "test", Family: accounts.Family, Page: n}) {
 					ids = append(ids, r[accounts.Family.ID].Text())
 				}
 				return ids

@@ -19,7 +19,7 @@ import (
 	"tenure/core/catalog"
 	"tenure/core/people"
 	"tenure/core/resource"
-	"tenure/core/schema"
+	"tenure/core/resource/resourcetest"
 	"tenure/core/table"
 	"tenure/core/table/dynamo"
 	"tenure/core/table/dynamo/dynamolocal"
@@ -277,7 +277,7 @@ func TestHolderThatOutlivesItsLease(t *testing.T) {
 				}
 				all = append(all, fmt.Sprintf("%q", found))
 			}
-			listed := pageOf(t, engine, resource.List{Workspace: "test", Family: accounts.Family, OrderBy: "name"})
+			listed := resourcetest.Page(t, engine, resource.List{Workspace: "test", Family: accounts.Family, OrderBy: "name"})
 			return strings.Join(append(all, fmt.Sprint(len(listed))), "\n")
 		}
 		for _, late := range uploads {
@@ -365,7 +365,7 @@ func TestLeaseEndsInTheMiddleOfAnUpload(t *testing.T) {
 		}
 		listed := 0
 		for page := range parts {
-			listed += len(pageOf(t, engine, resource.List{Workspace: "test", Family: accounts.Family, Page: page}))
+			listed += len(resourcetest.Page(t, engine, resource.List{Workspace: "test", Family: accounts.Family, Page: page}))
 		}
 		if listed != part+1 {
 			t.Errorf("%d accounts are listed, want the %d of the first part and the second holder's", listed, part)
@@ -375,23 +375,4 @@ func TestLeaseEndsInTheMiddleOfAnUpload(t *testing.T) {
 			t.Errorf("the second holder's account is %q, %v", found, err)
 		}
 	})
-}
-
-// pageOf returns the records of one page of a list.
-func pageOf(t *testing.T, engine *resource.Engine, l resource.List) (records []schema.Record) {
-	t.Helper()
-	listing, failure, err := engine.List(t.Context(), l)
-	if failure != nil || err != nil {
-		t.Fatalf("%+v: %v, %v", l, failure, err)
-	}
-	for {
-		some, err := listing.Next(t.Context())
-		if err != nil {
-			t.Fatalf("%+v: %v", l, err)
-		}
-		if len(some) == 0 {
-			return records
-		}
-		records = append(records, some...)
-	}
 }

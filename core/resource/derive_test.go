@@ -14,6 +14,7 @@ import (
 
 	"tenure/core/accounts"
 	"tenure/core/resource"
+	"tenure/core/resource/resourcetest"
 	"tenure/core/revenue"
 	"tenure/core/schema"
 	"tenure/core/subscriptions"
@@ -175,7 +176,7 @@ func TestAccountsAreDueWhenTheirTimeHasCome(t *testing.T) {
 		if names, _ := due(); len(names) > 0 {
 			t.Errorf("before their time: %q", names)
 		}
-		w.clock.advance(2100e6)
+		w.clock.Advance(2100e6)
 		names, all := due()
 		if !slices.Equal(names, []string{"a1", "a2"}) {
 			t.Fatalf("due: %q", names)
@@ -201,7 +202,7 @@ func TestAccountsAreDueWhenTheirTimeHasCome(t *testing.T) {
 		if names, _ := due(); len(names) > 0 {
 			t.Errorf("still due: %q", names)
 		}
-		w.clock.advance(98e9)
+		w.clock.Advance(98e9)
 		if names, _ := due(); !slices.Equal(names, []string{"a1"}) {
 			t.Errorf("later: %q", names)
 		}
@@ -247,7 +248,7 @@ func TestRangesOfMovementsAreThoseOfTheModel(t *testing.T) {
 				}
 				want = slices.DeleteFunc(want, func(m movement) bool { return m.date < l.Range.From || m.date >= l.Range.Until })
 				var got, rows []movement
-				for _, r := range pageOf(t, w.Engine, l) {
+				for _, r := range resourcetest.Page(t, w.Engine, l) {
 					got = append(got, movement{subscriptions.MovementDate(r), r[f.Account].Text()})
 				}
 				if !slices.Equal(got, want) {

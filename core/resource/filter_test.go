@@ -17,6 +17,7 @@ import (
 	"tenure/core/conversations"
 	"tenure/core/people"
 	"tenure/core/resource"
+	"tenure/core/resource/resourcetest"
 	"tenure/core/schema"
 	"tenure/core/table"
 )
@@ -153,7 +154,7 @@ func TestEqualityReadsOnlyWhatItReturns(t *testing.T) {
 		{people.Users, "account_id", schema.Text("nobody"), 0},
 	} {
 		before, gotBefore := counted.items.Load(), counted.got.Load()
-		got := pageOf(t, e, resource.List{Workspace: "acme", Family: c.f, Filter: equalTo(c.f, c.name, c.value)})
+		got := resourcetest.Page(t, e, resource.List{Workspace: "acme", Family: c.f, Filter: equalTo(c.f, c.name, c.value)})
 		if len(got) != c.want {
 			t.Errorf("%s %s=%.20s: %d records, want %d", c.f.Schema.Name, c.name, c.value, len(got), c.want)
 		}

@@ -13,13 +13,14 @@ import (
 	"tenure/core"
 	"tenure/core/conversations"
 	"tenure/core/resource"
+	"tenure/core/resource/resourcetest"
 	"tenure/core/schema"
 )
 
 // allInteractions returns the interactions that there are, by their ids.
 func allInteractions(t failer, w *world) []schema.Record {
 	t.Helper()
-	return pageOf(t, w.Engine, resource.List{Workspace: "acme", Family: conversations.Interactions})
+	return resourcetest.Page(t, w.Engine, resource.List{Workspace: "acme", Family: conversations.Interactions})
 }
 
 // Ids are unique whoever generates them, and those of one uploader rise (N1).
@@ -123,7 +124,7 @@ func TestPostingAgainCompletesWhatAWriterLeftBehind(t *testing.T) {
 		for _, item := range stored(t, w.store, d.keys, "acme/interactions.external_id/") {
 			claimed = string(item.Body)
 		}
-		w.clock.advance(10e9) // so that another id would be another
+		w.clock.Advance(10e9) // so that another id would be another
 		upload(t, w.over(d.Table), f, fmt.Sprintf(interactionText, name, "a1"))
 		id := idOf(t, w.Engine, f, name)
 		if claimed != "" && id != claimed {

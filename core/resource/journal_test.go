@@ -192,7 +192,7 @@ func writeAndDie(t *testing.T, w *world, c transition, id string, d *dying) (cha
 	if d.at%2 == 0 { // whoever reads first has to find a whole record already
 		check("before the sweep")
 	}
-	w.clock.advance(3 * time.Minute)
+	w.clock.Advance(3 * time.Minute)
 	if _, err := w.Sweep(t.Context(), "acme", catalog.All()); err != nil {
 		t.Fatalf("%s: sweep: %v", id, err)
 	}
@@ -239,7 +239,7 @@ func TestPartsStayWhenNobodyKnowsWhetherTheyCount(t *testing.T) {
 		if got := read(t, w.Engine, account("a1")); strings.Count(got, `"url"`) != 230 || !strings.Contains(got, `"changed"`) {
 			t.Fatalf("it reads %.300s", got)
 		}
-		w.clock.advance(3 * time.Minute)
+		w.clock.Advance(3 * time.Minute)
 		if _, err := w.Sweep(t.Context(), "acme", catalog.All()); err != nil {
 			t.Fatal(err)
 		}
@@ -403,7 +403,7 @@ func TestWriterThatWasTakenForDeadChangesAllOrNothing(t *testing.T) {
 				return slices.ContainsFunc(ops, func(op table.Op) bool { return op.Item.Sort == "a1" })
 			})
 			done := slowlyChange(t, w, g, patch)
-			w.clock.advance(10 * time.Minute)
+			w.clock.Advance(10 * time.Minute)
 			if ended, err := w.Sweep(t.Context(), "acme", catalog.All()); ended == 0 || err != nil {
 				t.Fatalf("sweep ended %d jobs, %v", ended, err)
 			}
@@ -416,7 +416,7 @@ func TestWriterThatWasTakenForDeadChangesAllOrNothing(t *testing.T) {
 			if got, want := read(t, w.Engine, account("a1")), read(t, twins.Engine, account("a1")); got != want {
 				t.Errorf("acknowledged, but it reads %d bytes, %.300s; want %d", len(got), got, len(want))
 			}
-			w.clock.advance(10 * time.Minute)
+			w.clock.Advance(10 * time.Minute)
 			if ended, err := w.Sweep(t.Context(), "acme", catalog.All()); ended != 0 || err != nil {
 				t.Errorf("the change left %d jobs behind, %v", ended, err)
 			}
@@ -431,7 +431,7 @@ func TestSweepLeavesThoseAloneWhoAreStillAtWork(t *testing.T) {
 		return ops[0].Item.Sort == "a1"
 	})
 	done := slowly(t, w, g)
-	w.clock.advance(time.Minute)
+	w.clock.Advance(time.Minute)
 	if ended, err := w.Sweep(t.Context(), "acme", catalog.All()); ended != 0 || err != nil {
 		t.Errorf("sweep ended %d jobs, %v", ended, err)
 	}
@@ -458,7 +458,7 @@ func TestLostLockStopsAJournaledWriteAltogether(t *testing.T) {
 	if got := read(t, w.Engine, account("a1")); got != old {
 		t.Errorf("it reads %.300s", got)
 	}
-	w.clock.advance(3 * time.Minute)
+	w.clock.Advance(3 * time.Minute)
 	if _, err := w.Sweep(t.Context(), "acme", catalog.All()); err != nil {
 		t.Fatal(err)
 	}

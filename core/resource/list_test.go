@@ -14,6 +14,7 @@ import (
 	"tenure/core"
 	"tenure/core/accounts"
 	"tenure/core/resource"
+	"tenure/core/resource/resourcetest"
 	"tenure/core/schema"
 	"tenure/core/table"
 )
@@ -64,26 +65,7 @@ func ids[T any](rows []T, id func(T) string) []string {
 func listIDs(t failer, e *resource.Engine, l resource.List) []string {
 	t.Helper()
 	l.Workspace, l.Family = "acme", accounts.Family
-	return ids(pageOf(t, e, l), func(r schema.Record) string { return r[accounts.Family.ID].Text() })
-}
-
-// pageOf returns the records of one page.
-func pageOf(t failer, e *resource.Engine, l resource.List) (records []schema.Record) {
-	t.Helper()
-	listing, failure, err := e.List(t.Context(), l)
-	if failure != nil || err != nil {
-		t.Fatalf("%+v: %v, %v", l, failure, err)
-	}
-	for {
-		some, err := listing.Next(t.Context())
-		if err != nil {
-			t.Fatalf("%+v: %v", l, err)
-		}
-		if len(some) == 0 {
-			return records
-		}
-		records = append(records, some...)
-	}
+	return ids(resourcetest.Page(t, e, l), func(r schema.Record) string { return r[accounts.Family.ID].Text() })
 }
 
 // store uploads accounts and tells the model.
@@ -258,7 +240,7 @@ func TestWorkspacesDoNotSeeEachOther(t *testing.T) {
 	w := newWorld(t, 1)
 	store(t, w, map[string]listed{}, listed{id: "a", name: "n"})
 	for _, other := range []string{"acm", "acme2", "Acme", "acme/accounts"} {
-		if records := pageOf(t, w.Engine, resource.List{Workspace: other, Family: accounts.Family, Inactive: true}); len(records) > 0 {
+		if records := resourcetest.Page(t, w.Engine, resource.List{Workspace: other, Family: accounts.Family, Inactive: true}); len(records) > 0 {
 			t.Errorf("%s sees %d records", other, len(records))
 		}
 		if records, err := w.Read(t.Context(), resource.Target{Workspace: other, Family: accounts.Family, ID: "a"}); err != nil || len(records) > 0 {

@@ -17,6 +17,7 @@ import (
 	"tenure/core/accounts"
 	"tenure/core/conversations"
 	"tenure/core/resource"
+	"tenure/core/resource/resourcetest"
 	"tenure/core/schema"
 	"tenure/core/statements"
 	"tenure/core/table"
@@ -506,7 +507,7 @@ func TestPagesOfAnAccountFollowItsRecords(t *testing.T) {
 				})
 				for p := 2; p >= 0; p-- {
 					l := resource.List{Workspace: "acme", Family: f, Account: account, Descending: descending, Page: p}
-					got := ids(pageOf(t, w.Engine, l), func(r schema.Record) string { return r[f.Generated.External].Text() })
+					got := ids(resourcetest.Page(t, w.Engine, l), func(r schema.Record) string { return r[f.Generated.External].Text() })
 					from := min(p*resource.MaxPageSize, len(want))
 					if part := want[from:min(from+resource.MaxPageSize, len(want))]; !slices.Equal(got, part) {
 						t.Fatalf("round %d, %s, descending %t, page %d: %d records from %q, want %d from %q",
@@ -542,7 +543,7 @@ func TestListsOfAnAccountSeeAWriteAtOnce(t *testing.T) {
 	w := newWorld(t, 1)
 	threeAccounts(t, w.Engine)
 	over := &weakly{Table: w.store}
-	pageOf(t, w.over(over), resource.List{Workspace: "acme", Family: conversations.Notes, Account: "a1"})
+	resourcetest.Page(t, w.over(over), resource.List{Workspace: "acme", Family: conversations.Notes, Account: "a1"})
 	if _, _, err := w.over(over).OfAccount(t.Context(), "acme", tickets.Family, "a1", tickets.Family.ID, false, true); err != nil {
 		t.Fatal(err)
 	}

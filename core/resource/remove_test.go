@@ -187,7 +187,7 @@ func (w *world) removeAndDie(t *testing.T, d demise, mode mode, at int) (died bo
 	if at%2 == 0 { // whoever reads first has to find a whole record already
 		check("before the sweep")
 	}
-	w.clock.advance(3 * time.Minute)
+	w.clock.Advance(3 * time.Minute)
 	if _, err := w.over(known).Sweep(t.Context(), "acme", catalog.All()); err != nil {
 		t.Fatalf("%s: sweep: %v", id, err)
 	}
@@ -226,7 +226,7 @@ func TestPartsOfAWriterThatWasSlowAndThenDiedAreClearedAway(t *testing.T) {
 	}}
 	over.before = func() {
 		slow = true
-		w.clock.advance(3 * time.Minute)
+		w.clock.Advance(3 * time.Minute)
 		if _, err := w.Sweep(context.Background(), "acme", catalog.All()); err != nil {
 			t.Error(err)
 		}
@@ -236,7 +236,7 @@ func TestPartsOfAWriterThatWasSlowAndThenDiedAreClearedAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		w.clock.advance(3 * time.Minute)
+		w.clock.Advance(3 * time.Minute)
 		if _, err := w.Sweep(t.Context(), "acme", catalog.All()); err != nil {
 			t.Fatal(err)
 		}
@@ -270,7 +270,7 @@ func TestLoserOfARaceLeavesTheWinnersPartsToSweep(t *testing.T) {
 	if _, _, err := w.over(loser).Modify(t.Context(), resource.Modification{Target: account("a1"), Patch: patch}); err != nil {
 		t.Fatal(err)
 	}
-	w.clock.advance(3 * time.Minute)
+	w.clock.Advance(3 * time.Minute)
 	if _, err := w.Sweep(t.Context(), "acme", catalog.All()); err != nil {
 		t.Fatal(err)
 	}

@@ -1,35 +1,21 @@
 package resource_test
 
 import (
-	"context"
 	"fmt"
 	"iter"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"tenure/core/accounts"
 	"tenure/core/catalog"
 	"tenure/core/resource"
+	"tenure/core/resource/resourcetest"
 	"tenure/core/schema"
 	"tenure/core/table"
 	"tenure/core/table/embedded"
 )
 
-// failer is what *testing.T and *rapid.T have in common.
-type failer interface {
-	Helper()
-	Context() context.Context
-	Fatalf(format string, args ...any)
-}
-
-// clock is a time that moves when the test says so, and else by a microsecond
-// whenever it is looked at.
-type clock struct{ us atomic.Int64 }
-
-func (c *clock) Now() time.Time          { return time.UnixMicro(c.us.Add(1)) }
-func (c *clock) advance(d time.Duration) { c.us.Add(d.Microseconds()) }
+type failer = resourcetest.Failer
 
 const startOfTime = 1_700_000_000_000
 
@@ -38,13 +24,12 @@ type world struct {
 	*resource.Engine
 	store  table.Table
 	shards int
-	clock  *clock
+	clock  *resourcetest.Clock
 }
 
 func newWorld(t *testing.T, shards int) *world {
 	t.Helper()
-	c := &clock{}
-	c.us.Store(startOfTime * 1000)
+	c := resourcetest.NewClock(startOfTime)
 	store, err := embedded.Open(t.TempDir(), embedded.Options{Now: c.Now})
 	if err != nil {
 		t.Fatal(err)

@@ -159,7 +159,7 @@ func TestTheClockFollows(t *testing.T) {
 		{45, "0", "0", "still early late", 0}, // the end, missed by five days
 	} {
 		days := time.Duration(at(x.days)-w.Now()) * time.Millisecond
-		w.clock.advance(max(days, 0))
+		w.clock.Advance(max(days, 0))
 		w.mrrIs(t, "acme", "a", x.mrr)
 		if x.days == 10 && w.subscriptionOrder(t, "acme") == x.order {
 			t.Error("the list knows of the change before the clock was followed")
@@ -193,10 +193,10 @@ func TestManyFutureStates(t *testing.T) {
 	}
 	w.post(t, "acme", subscriptions.Family, events...)
 	w.follow(t)
-	w.clock.advance(15 * day * time.Millisecond)
+	w.clock.Advance(15 * day * time.Millisecond)
 	w.mrrIs(t, "acme", "a", "115") // without the clock
 	for i := 16; i < n; i++ {
-		w.clock.advance(day * time.Millisecond)
+		w.clock.Advance(day * time.Millisecond)
 		w.tick(t, "acme", 1)
 		w.mrrIs(t, "acme", "a", fmt.Sprint(100+i))
 	}
@@ -252,13 +252,13 @@ func TestAFailureIsReportedForItsChangesAlone(t *testing.T) {
 	w.mrrIs(t, "acme", "bad", "null")
 	w.tick(t, "acme", 0) // not at once
 
-	w.clock.advance(2 * time.Minute)
+	w.clock.Advance(2 * time.Minute)
 	if n, err := w.Tick(t.Context(), "acme"); n != 0 || !errors.Is(err, errBroken) || !strings.Contains(err.Error(), `"bad"`) {
 		t.Errorf("while it is broken %d were derived, %v", n, err)
 	}
 	w.tick(t, "acme", 0) // put off again, so that it holds up no other
 	broken = false
-	w.clock.advance(2 * time.Minute)
+	w.clock.Advance(2 * time.Minute)
 	w.tick(t, "acme", 1)
 	w.mrrIs(t, "acme", "bad", "6")
 	w.addsUp(t, "acme", "bad")

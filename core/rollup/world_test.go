@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"tenure/core/accounts"
 	"tenure/core/catalog"
 	"tenure/core/resource"
+	"tenure/core/resource/resourcetest"
 	"tenure/core/revenue"
 	"tenure/core/rollup"
 	"tenure/core/subscriptions"
@@ -20,19 +19,7 @@ import (
 	"tenure/core/table/embedded"
 )
 
-// failer is what *testing.T and *rapid.T have in common.
-type failer interface {
-	Helper()
-	Context() context.Context
-	Fatalf(format string, args ...any)
-}
-
-// clock is a time that moves when the test says so, and else by a microsecond
-// whenever it is looked at.
-type clock struct{ us atomic.Int64 }
-
-func (c *clock) Now() time.Time          { return time.UnixMicro(c.us.Add(1)) }
-func (c *clock) advance(d time.Duration) { c.us.Add(d.Microseconds()) }
+type failer = resourcetest.Failer
 
 const (
 	day         = 24 * 60 * 60 * 1000
@@ -44,14 +31,13 @@ type world struct {
 	*resource.Engine
 	*rollup.Rollup
 	store *embedded.Table
-	clock *clock
+	clock *resourcetest.Clock
 	taken string // the sequence of the last change that changes returned
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	c := &clock{}
-	c.us.Store(startOfTime * 1000)
+	c := resourcetest.NewClock(startOfTime)
 	store, err := embedded.Open(filepath.Join(t.TempDir(), "table"), embedded.Options{Now: c.Now, Feed: rollup.Concerns})
 	if err != nil {
 		t.Fatal(err)
