@@ -7,6 +7,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -14,12 +15,14 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/gzhttp"
 
 	"tenure/core"
 	"tenure/core/access"
+	"tenure/core/accounts"
 	"tenure/core/resource"
 	"tenure/core/schema"
 	"tenure/core/table"
@@ -40,6 +43,69 @@ type Config struct {
 	LockWait time.Duration
 	// Log takes what a client does not get to see; nil means slog.Default.
 	Log *slog.Logger
+	// Function, if set, leaves only the routes of the function with that name;
+	// see Routes. Everything else is answered as an endpoint that is not there.
+	Function string
+	// Served, if set, is told of each request once its answer has been written.
+	Served func(context.Context, Served)
+}
+
+// Served is what there is to say of a request that was answered. It holds
+// nothing that a client chose but how much of it there was.
+type Served struct {
+	Method string
+	// Route is the path of the route below BasePath, with the names of its
+	// parameters in place of their values.
+	Route string
+	// Workspace is empty when no valid key was presented.
+	Workspace string
+	Status    int
+	// OK is the answer's status_is_ok, Code the word for why not.
+	OK   bool
+	Code core.Code
+	// Records says how many records an upload concerned; nil for other requests.
+	Records *Counts
+	// BodyBytes is how many bytes of the request body arrived, as they were sent.
+	BodyBytes int64
+	Duration  time.Duration
+}
+
+// Counts are the counts of an upload's answer (contract P18).
+type Counts struct{ Inserted, Changed, Unchanged, Failed int }
+
+// Route is one endpoint as it has to be known in front of a function.
+type Route struct {
+	Method string
+	// Path is below BasePath, in the form of http.ServeMux and OpenAPI.
+	Path string
+	// Function is the name of the function that serves it: that of the family
+	// whose records it is about, or search.
+	Function string
+}
+
+// Routes returns every endpoint of the families, that of the description
+// included.
+func Routes(families []*resource.Family) []Route {
+	var all []Route
+	for _, r := range append(routesOf(families), descriptionRoute(nil)) {
+		all = append(all, Route{Method: r.method, Path: r.path, Function: r.function})
+	}
+	return all
+}
+
+// descriptionRoute is the endpoint of the API's own description, served by the
+// function of the root family.
+func descriptionRoute(description func() ([]byte, error)) route {
+	return route{
+		method: http.MethodGet, path: "/openapi.json", public: true, summary: "This description", function: accounts.Family.Schema.Name,
+		serve: func(s *server, r *request) answer {
+			body, err := description()
+			if err != nil {
+				return s.answerError(r, err)
+			}
+			return answer{status: http.StatusOK, body: body}
+		},
+	}
 }
 
 type server struct {
@@ -54,18 +120,18 @@ func New(c Config, families []*resource.Family) (http.Handler, error) {
 	}
 	s := &server{Config: c}
 	routes := routesOf(families)
-	description, err := describe(routes)
-	if err != nil {
-		return nil, err
-	}
-	routes = append(routes, route{
-		method: http.MethodGet, path: "/openapi.json", public: true, summary: "This description",
-		serve: func(*server, *request) answer { return answer{status: http.StatusOK, body: description} },
-	})
+	// Few processes are ever asked for it, and most of those that start are in
+	// a hurry.
+	description := sync.OnceValues(func() ([]byte, error) { return describe(routes) })
 	mux := http.NewServeMux()
 	byPath := map[string][]route{}
-	for _, r := range routes {
-		byPath[r.path] = append(byPath[r.path], r)
+	for _, r := range append(slices.Clip(routes), descriptionRoute(description)) {
+		if c.Function == "" || r.function == c.Function {
+			byPath[r.path] = append(byPath[r.path], r)
+		}
+	}
+	if len(byPath) == 0 {
+		return nil, fmt.Errorf("there is no function %q", c.Function)
 	}
 	for path, group := range byPath {
 		mux.Handle(BasePath+path, s.endpoint(group))
@@ -106,7 +172,7 @@ func (s *server) recovering(next http.Handler) http.Handler {
 				if p == http.ErrAbortHandler {
 					panic(p)
 				}
-				s.Log.Error("panic", "method", r.Method, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+				s.Log.Error("panic", "route", r.Pattern, "panic", p, "stack", string(debug.Stack()))
 				errorAnswer(http.StatusInternalServerError, "Internal error").write(w)
 			}
 		}()
@@ -192,6 +258,9 @@ type request struct {
 	route  *route
 	caller access.Caller
 	query  url.Values
+	// end is when the platform, or the bound on the request's work, ends it:
+	// afterwards nothing is done on its behalf.
+	end time.Time
 }
 
 // id returns the path parameter called name.
@@ -208,26 +277,58 @@ func (r *request) given(name string) *string {
 }
 
 func (s *server) serve(route *route, w http.ResponseWriter, hr *http.Request) {
-	ctx, cancel := context.WithTimeout(hr.Context(), s.Timeout)
+	started := time.Now()
+	end := started.Add(s.Timeout)
+	ctx, cancel := context.WithDeadline(hr.Context(), end)
 	defer cancel()
+	if platform, ok := hr.Context().Deadline(); ok {
+		end = platform
+	}
 	// What cannot be parsed of the query is as if it were not there: other
 	// parameters than those that an endpoint knows are nobody's error. But a
 	// DELETE that lost one of those would delete more than was meant.
 	query, queryErr := url.ParseQuery(hr.URL.RawQuery)
-	r := &request{Request: hr, ctx: ctx, route: route, query: query}
-	if !route.public {
+	r := &request{Request: hr, ctx: ctx, route: route, query: query, end: end}
+	sent := &countingBody{ReadCloser: hr.Body}
+	hr.Body = sent
+	a := answer{status: http.StatusInternalServerError} // should it panic
+	defer func() {
+		if s.Served != nil {
+			s.Served(hr.Context(), Served{
+				Method: hr.Method, Route: route.path, Workspace: r.caller.Workspace, Status: a.status, OK: !a.failed && a.status == http.StatusOK,
+				Code: a.code, Records: a.counts, BodyBytes: sent.n, Duration: time.Since(started),
+			})
+		}
+	}()
+	a = s.answerTo(r, queryErr)
+	a.write(w)
+}
+
+// answerTo returns the answer to a request of a route.
+func (s *server) answerTo(r *request, queryErr error) answer {
+	if !r.route.public {
 		caller, err := s.authenticate(r)
 		if err != nil {
-			s.answerError(r, err).write(w)
-			return
+			return s.answerError(r, err)
 		}
 		r.caller = caller
 	}
-	if queryErr != nil && hr.Method == http.MethodDelete {
-		s.answerError(r, malformed("The query cannot be read, and nothing was deleted: percent-encode '%%', ';' and '&' in values")).write(w)
-		return
+	if queryErr != nil && r.Method == http.MethodDelete {
+		return s.answerError(r, malformed("The query cannot be read, and nothing was deleted: percent-encode '%%', ';' and '&' in values"))
 	}
-	route.serve(s, r).write(w)
+	return r.route.serve(s, r)
+}
+
+// countingBody counts the bytes that are read of a request body.
+type countingBody struct {
+	io.ReadCloser
+	n int64
+}
+
+func (b *countingBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.n += int64(n)
+	return n, err
 }
 
 // authenticate finds out who sends the request, by the api_key parameter or
@@ -282,12 +383,12 @@ func (s *server) answerError(r *request, err error) answer {
 	case errors.Is(err, table.ErrFenced), errors.Is(err, context.DeadlineExceeded):
 		return errorAnswer(http.StatusGatewayTimeout, "The request took too long and was stopped; records applied by then stay. Sending it again is safe")
 	case errors.Is(err, table.ErrUnavailable), errors.Is(err, context.Canceled):
-		s.Log.Warn("unavailable", "method", r.Method, "path", r.URL.Path, "error", err)
+		s.Log.Warn("unavailable", "method", r.Method, "route", r.route.path, "error", err)
 		a := errorAnswer(http.StatusServiceUnavailable, "The store is busy or cannot be reached; sending the request again is safe")
 		a.header = http.Header{"Retry-After": {"1"}}
 		return a
 	}
-	s.Log.Error("failed", "method", r.Method, "path", r.URL.Path, "error", err)
+	s.Log.Error("failed", "method", r.Method, "route", r.route.path, "error", err)
 	return errorAnswer(http.StatusInternalServerError, "Internal error")
 }
 
@@ -307,6 +408,9 @@ type answer struct {
 	status int
 	header http.Header
 	body   []byte
+	failed bool      // its status_is_ok is false
+	code   core.Code // the word for why
+	counts *Counts   // of an upload
 	// more, if set, writes what follows body: what may be much longer than the
 	// request was.
 	more func(io.Writer)
@@ -335,7 +439,7 @@ func errorAnswer(status int, message string) answer {
 // failureAnswer is the answer to a request that was refused as a whole.
 func failureAnswer(status int, f *core.Failure) answer {
 	body := append([]byte(`{"status_is_ok":false`), appendFailure(nil, f)...)
-	return answer{status: status, body: append(body, '}')}
+	return answer{status: status, body: append(body, '}'), failed: true, code: f.Code}
 }
 
 // appendFailure appends what a failure adds to an object.

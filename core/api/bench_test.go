@@ -13,21 +13,12 @@ import (
 	"tenure/core/api"
 	"tenure/core/catalog"
 	"tenure/core/resource"
-	"tenure/core/table/embedded"
 )
 
 const benchKey = "bench-key-not-secret"
 
 func benchHandler(b *testing.B) http.Handler {
-	t, err := embedded.Open(b.TempDir(), embedded.Options{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		if err := t.Close(); err != nil {
-			b.Error(err)
-		}
-	})
+	t := openStore(b)
 	keys := access.New(t, nil)
 	if err := keys.EnsureWorkspace(b.Context(), "bench", benchKey); err != nil {
 		b.Fatal(err)

@@ -25,8 +25,8 @@ import (
 
 const testKey = "not-a-real-key"
 
-// newHandler returns the API over an empty embedded store.
-func newHandler(t testing.TB) http.Handler {
+// openStore returns an empty store.
+func openStore(t testing.TB) *embedded.Table {
 	t.Helper()
 	store, err := embedded.Open(t.TempDir(), embedded.Options{})
 	if err != nil {
@@ -37,6 +37,13 @@ func newHandler(t testing.TB) http.Handler {
 			t.Error(err)
 		}
 	})
+	return store
+}
+
+// newHandler returns the API over an empty embedded store.
+func newHandler(t testing.TB) http.Handler {
+	t.Helper()
+	store := openStore(t)
 	keys := access.New(store, nil)
 	if err := keys.EnsureWorkspace(t.Context(), "acme", testKey); err != nil {
 		t.Fatal(err)

@@ -209,7 +209,7 @@ func (s *server) writeRest(r *request, w io.Writer, family *schema.Schema, shown
 	for {
 		records, err := next()
 		if err != nil {
-			s.Log.Error("answer cut off", "method", r.Method, "path", r.URL.Path, "error", err)
+			s.Log.Error("answer cut off", "method", r.Method, "route", r.route.path, "error", err)
 			panic(http.ErrAbortHandler)
 		}
 		if len(records) == 0 {

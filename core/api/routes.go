@@ -26,7 +26,10 @@ type route struct {
 	gives   answerKind
 	query   []parameter
 	public  bool // needs no API key
-	serve   func(*server, *request) answer
+	// function is the name of the function that serves the route where each
+	// family has a function of its own.
+	function string
+	serve    func(*server, *request) answer
 }
 
 type bodyKind uint8
@@ -85,51 +88,62 @@ func on(f *resource.Family, serve func(*server, *request, *resource.Family) answ
 func routesOf(families []*resource.Family) []route {
 	var routes []route
 	for _, f := range families {
-		path, noun := "/"+f.Schema.Name, strings.ToLower(f.Schema.Singular)
-		routes = append(routes, route{method: http.MethodPost, path: path, family: f, takes: recordsBody, gives: uploadResult,
-			serve: on(f, upload), summary: "Bulk insert/modify " + noun + "s"})
-		if f.Generated != nil {
-			routes = append(routes, conversationRoutes(f)...)
-			continue
-		}
-		if f == metrics.Family {
-			routes = append(routes, metricRoutes(f)...)
-			continue
-		}
-		routes = append(routes,
-			route{method: http.MethodPut, path: path + "/{id}", family: f, takes: dataBody, serve: on(f, modify),
-				summary: "Modify " + article(noun)},
-		)
-		get := route{method: http.MethodGet, path: path + "/{id}", family: f, gives: oneRecord, serve: on(f, read),
-			summary: "Retrieve " + article(noun)}
-		del := route{method: http.MethodDelete, path: path + "/{id}", serve: on(f, remove), summary: "Delete " + article(noun)}
-		if f == subscriptions.Family {
-			get.query, get.serve = []parameter{history}, subscription
-			del.query, del.serve = []parameter{segmentStart}, deleteSubscription
-		}
-		routes = append(routes, get)
-		switch f {
-		case accounts.Family:
-			routes = append(routes, accountRoutes(f)...)
-		case people.Users, people.Contacts:
-			routes = append(routes, personRoutes(f)...)
-		default:
-			routes = append(routes, del)
-		}
-		if len(f.Orders) > 0 {
-			query := []parameter{orderBy(f.OrderNames(), f.OrderNames()[0]), direction, page}
-			if f.HiddenFrom != nil {
-				query = append(query, includeInactive)
-			}
-			if len(extras(f)) > 0 {
-				query = append(query, parameter{name: "include", typ: schema.String,
-					doc: "Extra information, separated by commas: " + strings.Join(extras(f), ", ")})
-			}
-			routes = append(routes, route{method: http.MethodGet, path: path, family: f, gives: onePage, query: query, serve: on(f, list),
-				summary: "Retrieve all " + noun + "s"})
+		routes = append(routes, servedBy(f.Schema.Name, familyRoutes(f))...)
+	}
+	return append(routes, servedBy("search", searchRoutes(accounts.Family, people.Contacts, people.Users))...)
+}
+
+// servedBy sets the function of those routes that have none.
+func servedBy(function string, routes []route) []route {
+	for i := range routes {
+		if routes[i].function == "" {
+			routes[i].function = function
 		}
 	}
-	return append(routes, searchRoutes(accounts.Family, people.Contacts, people.Users)...)
+	return routes
+}
+
+// familyRoutes returns the routes of a family.
+func familyRoutes(f *resource.Family) []route {
+	path, noun := "/"+f.Schema.Name, strings.ToLower(f.Schema.Singular)
+	routes := []route{{method: http.MethodPost, path: path, family: f, takes: recordsBody, gives: uploadResult,
+		serve: on(f, upload), summary: "Bulk insert/modify " + noun + "s"}}
+	if f.Generated != nil {
+		return append(routes, conversationRoutes(f)...)
+	}
+	if f == metrics.Family {
+		return append(routes, metricRoutes(f)...)
+	}
+	get := route{method: http.MethodGet, path: path + "/{id}", family: f, gives: oneRecord, serve: on(f, read),
+		summary: "Retrieve " + article(noun)}
+	del := route{method: http.MethodDelete, path: path + "/{id}", serve: on(f, remove), summary: "Delete " + article(noun)}
+	if f == subscriptions.Family {
+		get.query, get.serve = []parameter{history}, subscription
+		del.query, del.serve = []parameter{segmentStart}, deleteSubscription
+	}
+	routes = append(routes, route{method: http.MethodPut, path: path + "/{id}", family: f, takes: dataBody, serve: on(f, modify),
+		summary: "Modify " + article(noun)}, get)
+	switch f {
+	case accounts.Family:
+		routes = append(routes, accountRoutes(f)...)
+	case people.Users, people.Contacts:
+		routes = append(routes, personRoutes(f)...)
+	default:
+		routes = append(routes, del)
+	}
+	if len(f.Orders) > 0 {
+		query := []parameter{orderBy(f.OrderNames(), f.OrderNames()[0]), direction, page}
+		if f.HiddenFrom != nil {
+			query = append(query, includeInactive)
+		}
+		if len(extras(f)) > 0 {
+			query = append(query, parameter{name: "include", typ: schema.String,
+				doc: "Extra information, separated by commas: " + strings.Join(extras(f), ", ")})
+		}
+		routes = append(routes, route{method: http.MethodGet, path: path, family: f, gives: onePage, query: query, serve: on(f, list),
+			summary: "Retrieve all " + noun + "s"})
+	}
+	return routes
 }
 
 // article returns the noun with its indefinite article.
@@ -172,13 +186,13 @@ func accountRoutes(f *resource.Family) []route {
 			query = append(query, includeInactive)
 		}
 		routes = append(routes, route{method: http.MethodGet, path: one + "/" + list.path, family: list.of, gives: onePage,
-			serve: on(list.of, ofAccount), query: query, summary: "Retrieve the " + strings.ReplaceAll(list.path, "_", " ") + " of an account"})
+			function: list.of.Schema.Name, serve: on(list.of, ofAccount), query: query, summary: "Retrieve the " + strings.ReplaceAll(list.path, "_", " ") + " of an account"})
 	}
 	routes = append(routes,
 		route{method: http.MethodGet, path: one + "/metrics", family: metrics.Family, gives: pointsPage, query: []parameter{direction, page},
-			serve: accountMetrics, summary: "Retrieve the custom metrics of an account"},
+			function: metrics.Family.Schema.Name, serve: accountMetrics, summary: "Retrieve the custom metrics of an account"},
 	)
-	routes = append(routes, revenueRoutes()...)
+	routes = append(routes, servedBy(subscriptions.Family.Schema.Name, revenueRoutes())...)
 	remove := func(path, summary string, serve func(*server, *request) answer) {
 		routes = append(routes, route{method: http.MethodDelete, path: one + path, serve: serve, summary: summary})
 	}

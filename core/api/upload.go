@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 
@@ -160,7 +161,7 @@ func upload(s *server, r *request, f *resource.Family) answer {
 	if failure != nil {
 		return s.uploadError(r, failure)
 	}
-	lock, err := s.Access.Lock(r.ctx, r.caller.KeyID, s.Timeout, s.LockWait)
+	lock, err := s.Access.Lock(r.ctx, r.caller.KeyID, time.Until(r.end), s.LockWait)
 	if err != nil {
 		return s.uploadError(r, err)
 	}
@@ -217,7 +218,17 @@ func uploadAnswer(f *resource.Family, result *resource.Result, dryRun bool) answ
 	}
 	b = appendCounts(b, result.Inserted, result.Changed, result.Unchanged, len(result.Failed))
 	b = append(b, `,"failed_results":[`...)
-	return answer{status: http.StatusOK, body: b, more: func(w io.Writer) { writeFailed(w, f, result.Failed) }}
+	a := answer{
+		status: http.StatusOK, body: b, more: func(w io.Writer) { writeFailed(w, f, result.Failed) },
+		failed: !ok, counts: &Counts{Inserted: result.Inserted, Changed: result.Changed, Unchanged: result.Unchanged, Failed: len(result.Failed)},
+	}
+	switch {
+	case result.Fatal != nil:
+		a.code = result.Fatal.Code
+	case !ok:
+		a.code = result.Failed[0].Code
+	}
+	return a
 }
 
 // writeFailed writes the entries of failed_results and the end of the answer,

@@ -27,9 +27,17 @@ type Config struct {
 	// LockWait (POST_LOCK_WAIT) is how long an upload waits for the one before
 	// it under the same key; see api.Config.
 	LockWait time.Duration
-	// Timeout (REQUEST_TIMEOUT) bounds the work on one request, and is the
-	// lease of the upload lock.
+	// Timeout (REQUEST_TIMEOUT) bounds the work on one request. The lease of the
+	// upload lock ends with it or, where the platform ends the process at an
+	// instant of its own, then.
 	Timeout time.Duration
+	// Table (TABLE_NAME) is the DynamoDB table; unused on one machine.
+	Table string
+	// Deployment (DEPLOYMENT) names the deployment in what functions measure.
+	Deployment string
+	// Buffer (RESPONSE_MODE "buffer", else "stream") has functions return whole
+	// answers in place of streams: for gateways that cannot stream.
+	Buffer bool
 }
 
 // FromEnv reads the settings of the process.
@@ -47,6 +55,15 @@ func From(getenv func(string) string) (Config, error) {
 	c := Config{
 		Host:    text("HOST", "127.0.0.1"),
 		DataDir: text("DATA_DIR", ".data"),
+
+		Table:      getenv("TABLE_NAME"),
+		Deployment: text("DEPLOYMENT", "tenure"),
+	}
+	switch mode := text("RESPONSE_MODE", "stream"); mode {
+	case "stream", "buffer":
+		c.Buffer = mode == "buffer"
+	default:
+		return c, fmt.Errorf("RESPONSE_MODE %q is neither stream nor buffer", mode)
 	}
 	port, err := strconv.ParseUint(text("PORT", "8080"), 10, 16)
 	if err != nil {
