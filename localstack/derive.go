@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
 	"tenure/core/access"
 	"tenure/core/rollup"
+	"tenure/core/table"
 	"tenure/core/table/embedded"
 )
 
@@ -55,20 +57,11 @@ func followChanges(ctx context.Context, store *embedded.Table, r *rollup.Rollup)
 		if err != nil || len(changes) == 0 {
 			return err
 		}
-		deriving, cancel := context.WithTimeout(ctx, derivePatience)
-		errs := r.Changes(deriving, changes)
-		cancel()
-		for i, err := range errs {
-			switch {
-			case err == nil:
-				continue
-			case ctx.Err() != nil:
-				return ctx.Err() // the program ends; the feed stays as it is
-			}
-			slog.Error("deriving values; trying again later", "item", changes[i].Key(), "error", err)
-			if err := r.Postpone(ctx, changes[i]); err != nil {
-				return err // the feed stays as it is
-			}
+		errs := r.Follow(ctx, changes, derivePatience, func(change table.Change, err error) {
+			slog.Error("deriving values; trying again later", "item", change.Key(), "error", err)
+		})
+		if err := errors.Join(errs...); err != nil {
+			return err // the feed stays as it is
 		}
 		if err := store.Trim(ctx, changes[len(changes)-1].Sequence); err != nil {
 			return err
@@ -83,10 +76,8 @@ func tick(ctx context.Context, keys *access.Store, r *rollup.Rollup) error {
 		return err
 	}
 	for _, w := range workspaces {
-		for n := 1; n > 0; {
-			if n, err = r.Tick(ctx, w); err != nil {
-				return err
-			}
+		if err := r.TickAll(ctx, w); err != nil {
+			return err
 		}
 	}
 	return nil

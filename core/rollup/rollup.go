@@ -92,9 +92,36 @@ func (r *Rollup) Changes(ctx context.Context, changes []table.Change) []error {
 	return errs
 }
 
-// Postpone has the accounts that a change concerns derived again after a while,
-// by Tick: what to do when that failed, so that the changes after it can go on.
-func (r *Rollup) Postpone(ctx context.Context, change table.Change) error {
+// Follow derives the accounts that changes of the feed concern, for as long as
+// patience allows. Those that fail are put off: Tick derives them again after a
+// while. So they hold up no other; putOff is told of their changes. It returns one error for
+// each change, not nil where not even that was possible: the change has to come
+// again. It is nil altogether when none has to.
+func (r *Rollup) Follow(ctx context.Context, changes []table.Change, patience time.Duration, putOff func(change table.Change, err error)) []error {
+	deriving, cancel := context.WithTimeout(ctx, patience)
+	errs := r.Changes(deriving, changes)
+	cancel()
+	if errs == nil || ctx.Err() != nil {
+		return errs
+	}
+	again := false
+	for i, err := range errs {
+		if err == nil {
+			continue
+		}
+		if errs[i] = r.postpone(ctx, changes[i]); errs[i] == nil {
+			putOff(changes[i], err)
+		}
+		again = again || errs[i] != nil
+	}
+	if !again {
+		return nil
+	}
+	return errs
+}
+
+// postpone has the accounts that a change concerns derived again after a while.
+func (r *Rollup) postpone(ctx context.Context, change table.Change) error {
 	workspace, _ := subscriptionItem(change.Key())
 	var errs []error
 	for _, image := range []*table.Item{change.Old, change.New} {
@@ -138,6 +165,15 @@ func (r *Rollup) Tick(ctx context.Context, workspace string) (int, error) {
 	return len(order) - len(failed), errors.Join(errs...)
 }
 
+// TickAll is Tick until none is left.
+func (r *Rollup) TickAll(ctx context.Context, workspace string) error {
+	for {
+		if n, err := r.Tick(ctx, workspace); n == 0 || err != nil {
+			return err
+		}
+	}
+}
+
 // derive derives accounts, and returns the errors of those that failed.
 func (r *Rollup) derive(ctx context.Context, all []account) map[account]error {
 	byWorkspace := map[string][]string{}
@@ -151,6 +187,43 @@ func (r *Rollup) derive(ctx context.Context, all []account) map[account]error {
 		}
 	}
 	return failed
+}
+
+// Workspace derives all accounts of a workspace anew, and returns how many it
+// derived. The error tells of those that failed.
+func (r *Rollup) Workspace(ctx context.Context, workspace string) (derived int, err error) {
+	var errs []error
+	for page := 0; ; page++ {
+		listing, _, err := r.engine.List(ctx, resource.List{Workspace: workspace, Family: accounts.Family, Inactive: true, Page: page})
+		if err != nil {
+			return derived, errors.Join(append(errs, err)...)
+		}
+		seen := 0
+		for {
+			records, err := listing.Next(ctx)
+			if err != nil {
+				return derived, errors.Join(append(errs, err)...)
+			}
+			if len(records) == 0 {
+				break
+			}
+			seen += len(records)
+			for some := range slices.Chunk(records, dueAtOnce) {
+				var ids []string
+				for _, a := range some {
+					ids = append(ids, a[accounts.Family.ID].Text())
+				}
+				failed := r.Accounts(ctx, workspace, ids...)
+				for id, err := range failed {
+					errs = append(errs, fmt.Errorf("workspace %s: account %q: %w", workspace, id, err))
+				}
+				derived += len(ids) - len(failed)
+			}
+		}
+		if seen < resource.MaxPageSize {
+			return derived, errors.Join(errs...)
+		}
+	}
 }
 
 // Accounts derives accounts of a workspace, and returns the errors of those

@@ -239,13 +239,19 @@ func TestAFailureIsReportedForItsChangesAlone(t *testing.T) {
 		}
 		if errs[i] != nil {
 			failed++
-			if err := w.Postpone(t.Context(), c); err != nil {
-				t.Fatal(err)
-			}
 		}
 	}
-	if failed != 2 {
-		t.Errorf("%d changes failed, want the two of the account", failed)
+	putOff := 0
+	if errs := w.Follow(t.Context(), changes, time.Minute, func(change table.Change, err error) {
+		if id, _ := w.AccountIn(subscriptions.Family, change.New); id != "bad" || !errors.Is(err, errBroken) {
+			t.Errorf("a change of %q is put off: %v", id, err)
+		}
+		putOff++
+	}); errs != nil {
+		t.Errorf("%v", errs)
+	}
+	if failed != 2 || putOff != 2 {
+		t.Errorf("%d changes failed, %d were put off, want the two of the account", failed, putOff)
 	}
 	w.mrrIs(t, "acme", "good", "1")
 	w.mrrIs(t, "acme", "fine", "3")
@@ -265,6 +271,39 @@ func TestAFailureIsReportedForItsChangesAlone(t *testing.T) {
 	w.tick(t, "acme", 0)
 	if left := w.wakes(t, "acme"); len(left) != 1 { // the change of good that is to come
 		t.Errorf("the clock has %q", left)
+	}
+}
+
+// TestAWorkspaceIsDerivedAnew shows that all accounts of a workspace can be
+// derived from what is stored, and that one that fails holds up no other.
+func TestAWorkspaceIsDerivedAnew(t *testing.T) {
+	w := newWorld(t)
+	errBroken := fmt.Errorf("%w: simulated", table.ErrUnavailable)
+	front := &inFront{Table: w.store, before: func(ops []table.Op) error {
+		for _, op := range ops {
+			if strings.HasPrefix(op.Item.Partition, "acme/derived/") && strings.Contains(string(op.Item.Body), `"bad"`) {
+				return errBroken
+			}
+		}
+		return nil
+	}}
+	w.Engine, w.Rollup = w.over(front)
+	const n = resource.MaxPageSize + 50
+	var all []string
+	for i := range n {
+		all = append(all, account(fmt.Sprintf("a%04d", i)))
+	}
+	w.post(t, "acme", accounts.Family, append(all, account("bad"))...)
+	w.post(t, "acme", subscriptions.Family, event("revenue", "a0000", "s", 0, 7), event("revenue", fmt.Sprintf("a%04d", n-1), "l", 0, 8), event("revenue", "bad", "b", 0, 9))
+	derived, err := w.Workspace(t.Context(), "acme")
+	if derived != n || !errors.Is(err, errBroken) || !strings.Contains(err.Error(), `"bad"`) {
+		t.Errorf("%d derived, %v", derived, err)
+	}
+	w.mrrIs(t, "acme", "a0000", "7")
+	w.mrrIs(t, "acme", fmt.Sprintf("a%04d", n-1), "8")
+	w.mrrIs(t, "acme", "bad", "null")
+	if derived, err := w.Workspace(t.Context(), "globex"); derived != 0 || err != nil {
+		t.Errorf("a workspace without accounts: %d, %v", derived, err)
 	}
 }
 
