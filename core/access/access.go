@@ -66,7 +66,8 @@ const (
 	locksPartition      = "~locks/"
 )
 
-var workspaceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`)
+// workspaceName is compiled when a workspace is made, which most processes never do.
+var workspaceName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`) })
 
 // apiKey is the body of a key's item. The key itself is not in it: its
 // SHA-256 is the item's key.
@@ -94,7 +95,7 @@ func keyItemKey(id string) table.Key {
 // EnsureWorkspace makes sure that a workspace exists and that key opens it. It
 // fails when the name is not fit for one or the key opens another one.
 func (s *Store) EnsureWorkspace(ctx context.Context, name, key string) error {
-	if !workspaceName.MatchString(name) {
+	if !workspaceName().MatchString(name) {
 		return fmt.Errorf("workspace name %q: use 1 to 63 letters, digits, - and _, beginning with a letter or digit", name)
 	}
 	if key == "" {
@@ -126,6 +127,28 @@ func (s *Store) EnsureWorkspace(ctx context.Context, name, key string) error {
 		table.Put(workspace, table.Condition{}),
 		table.Put(table.Item{Key: keyItemKey(id), Version: version, Body: body}, table.Condition{}),
 	}, nil)...)
+}
+
+// Revoke makes a key open nothing from now on, within keyMemory everywhere, and
+// returns the workspace that it opened. ErrUnknownKey says that it opened none.
+func (s *Store) Revoke(ctx context.Context, key string) (workspace string, err error) {
+	id := keyID(key)
+	items, err := s.table.Get(ctx, []table.Key{keyItemKey(id)}, true)
+	if err != nil {
+		return "", err
+	}
+	if !items[0].Exists() {
+		return "", ErrUnknownKey
+	}
+	var k apiKey
+	if err := json.Unmarshal(items[0].Body, &k); err != nil {
+		return "", err
+	}
+	err = errors.Join(s.table.Write(ctx, []table.Op{table.Delete(items[0].Key, table.Condition{})}, nil)...)
+	s.mu.Lock()
+	delete(s.known, id)
+	s.mu.Unlock()
+	return k.Workspace, err
 }
 
 // Workspaces returns the names of all workspaces.

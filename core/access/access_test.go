@@ -128,6 +128,35 @@ func TestWorkspaceNamesAndKeysAreValidated(t *testing.T) {
 	}
 }
 
+func TestARevokedKeyOpensNothing(t *testing.T) {
+	s, table, clock := open(t)
+	for _, k := range []string{key, otherKey} {
+		if err := s.EnsureWorkspace(t.Context(), "acme", k); err != nil {
+			t.Fatal(err)
+		}
+	}
+	elsewhere := access.New(table, clock.Now) // another process, that knows the key
+	if _, err := elsewhere.Authenticate(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+	if workspace, err := s.Revoke(t.Context(), key); err != nil || workspace != "acme" {
+		t.Errorf("%q, %v", workspace, err)
+	}
+	if _, err := s.Authenticate(t.Context(), key); !errors.Is(err, access.ErrUnknownKey) {
+		t.Errorf("where it was revoked: %v", err)
+	}
+	clock.advance(5 * time.Second)
+	if _, err := elsewhere.Authenticate(t.Context(), key); !errors.Is(err, access.ErrUnknownKey) {
+		t.Errorf("elsewhere, five seconds later: %v", err)
+	}
+	if _, err := s.Authenticate(t.Context(), otherKey); err != nil {
+		t.Errorf("another key of the workspace: %v", err)
+	}
+	if _, err := s.Revoke(t.Context(), key); !errors.Is(err, access.ErrUnknownKey) {
+		t.Errorf("twice: %v", err)
+	}
+}
+
 func TestAllWorkspacesAreListed(t *testing.T) {
 	s, _, _ := open(t)
 	for _, name := range []string{"b", "a", "c"} {
