@@ -138,10 +138,12 @@ const (
 	index2 = "index2"
 )
 
-// CreateTable creates a table as Open needs it, for tests and local use, and
-// waits until it can be used: on-demand capacity, both indexes, a stream of old
-// and new images, Time to Live. On AWS the deployment creates the table.
-func CreateTable(ctx context.Context, client *dynamodb.Client, name string) error {
+// TimeToLive is the attribute that DynamoDB removes expired items by.
+const TimeToLive = "ttl"
+
+// Definition returns a table as Open needs it: on-demand capacity, both
+// indexes, a stream of old and new images.
+func Definition(name string) *dynamodb.CreateTableInput {
 	attribute := func(name string) types.AttributeDefinition {
 		return types.AttributeDefinition{AttributeName: aws.String(name), AttributeType: types.ScalarAttributeTypeS}
 	}
@@ -154,7 +156,7 @@ func CreateTable(ctx context.Context, client *dynamodb.Client, name string) erro
 	// Queries of an index answer no bodies, and every projected byte is
 	// written twice.
 	projection := &types.Projection{ProjectionType: types.ProjectionTypeInclude, NonKeyAttributes: []string{"hf", "exp"}}
-	_, err := client.CreateTable(ctx, &dynamodb.CreateTableInput{
+	return &dynamodb.CreateTableInput{
 		TableName:   aws.String(name),
 		BillingMode: types.BillingModePayPerRequest,
 		AttributeDefinitions: []types.AttributeDefinition{
@@ -168,7 +170,14 @@ func CreateTable(ctx context.Context, client *dynamodb.Client, name string) erro
 		StreamSpecification: &types.StreamSpecification{
 			StreamEnabled: aws.Bool(true), StreamViewType: types.StreamViewTypeNewAndOldImages,
 		},
-	})
+	}
+}
+
+// CreateTable creates a table with that Definition and Time to Live, for tests
+// and local use, and waits until it can be used. On AWS the deployment creates
+// the table.
+func CreateTable(ctx context.Context, client *dynamodb.Client, name string) error {
+	_, err := client.CreateTable(ctx, Definition(name))
 	if err != nil {
 		return fmt.Errorf("create table %s: %w", name, err)
 	}
@@ -181,7 +190,7 @@ func CreateTable(ctx context.Context, client *dynamodb.Client, name string) erro
 	}
 	_, err = client.UpdateTimeToLive(ctx, &dynamodb.UpdateTimeToLiveInput{
 		TableName:               aws.String(name),
-		TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: aws.String("ttl"), Enabled: aws.Bool(true)},
+		TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: aws.String(TimeToLive), Enabled: aws.Bool(true)},
 	})
 	if err != nil {
 		return fmt.Errorf("enable time to live of table %s: %w", name, err)

@@ -5,13 +5,12 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 
 	"tenure/core/table"
-	"tenure/core/table/dynamo"
+	"tenure/core/table/dynamo/streams"
 )
 
 // Stream reads the stream of a table from its beginning on.
@@ -31,14 +30,14 @@ func StreamOf(t testing.TB, table string) *Stream {
 // the function behind the stream does it. After an error it is to be called no
 // more.
 func (s *Stream) Changes(ctx context.Context) ([]table.Change, error) {
-	streams, err := s.client.ListStreams(ctx, &dynamodbstreams.ListStreamsInput{TableName: aws.String(s.table)})
+	tables, err := s.client.ListStreams(ctx, &dynamodbstreams.ListStreamsInput{TableName: aws.String(s.table)})
 	if err != nil {
 		return nil, err
 	}
-	if len(streams.Streams) != 1 {
-		return nil, fmt.Errorf("table %s has %d streams", s.table, len(streams.Streams))
+	if len(tables.Streams) != 1 {
+		return nil, fmt.Errorf("table %s has %d streams", s.table, len(tables.Streams))
 	}
-	arn := streams.Streams[0].StreamArn
+	arn := tables.Streams[0].StreamArn
 	stream, err := s.client.DescribeStream(ctx, &dynamodbstreams.DescribeStreamInput{StreamArn: arn})
 	if err != nil {
 		return nil, err
@@ -61,7 +60,7 @@ func (s *Stream) Changes(ctx context.Context) ([]table.Change, error) {
 				return nil, err
 			}
 			for _, r := range page.Records {
-				change, err := dynamo.DecodeChange(lambdaRecord(r))
+				change, err := streams.Change(r)
 				if err != nil {
 					return nil, err
 				}
@@ -74,36 +73,4 @@ func (s *Stream) Changes(ctx context.Context) ([]table.Change, error) {
 		}
 	}
 	return changes, nil
-}
-
-// lambdaRecord turns a record of the streams API into what Lambda passes.
-func lambdaRecord(r types.Record) events.DynamoDBEventRecord {
-	return events.DynamoDBEventRecord{
-		EventID:   aws.ToString(r.EventID),
-		EventName: string(r.EventName),
-		Change: events.DynamoDBStreamRecord{
-			Keys:           lambdaImage(r.Dynamodb.Keys),
-			NewImage:       lambdaImage(r.Dynamodb.NewImage),
-			OldImage:       lambdaImage(r.Dynamodb.OldImage),
-			SequenceNumber: aws.ToString(r.Dynamodb.SequenceNumber),
-			StreamViewType: string(r.Dynamodb.StreamViewType),
-		},
-	}
-}
-
-func lambdaImage(image map[string]types.AttributeValue) map[string]events.DynamoDBAttributeValue {
-	attributes := make(map[string]events.DynamoDBAttributeValue, len(image))
-	for name, value := range image {
-		switch v := value.(type) {
-		case *types.AttributeValueMemberS:
-			attributes[name] = events.NewStringAttribute(v.Value)
-		case *types.AttributeValueMemberN:
-			attributes[name] = events.NewNumberAttribute(v.Value)
-		case *types.AttributeValueMemberB:
-			attributes[name] = events.NewBinaryAttribute(v.Value)
-		default:
-			attributes[name] = events.NewNullAttribute()
-		}
-	}
-	return attributes
 }
