@@ -52,6 +52,10 @@ var (
 		"core/resource", "core/access", "core/table"}, familyPackages...)...)
 	forTests = in("core/table/tabletest", "core/resource/resourcetest", "core/table/dynamo/dynamolocal", "localstack/e2e")
 	adapters = under("core/table/dynamo", "core/table/embedded")
+	// functions are the programs that run on AWS.
+	functions = func(path string) bool {
+		return under("functions")(path) && !under("functions/internal")(path)
+	}
 )
 
 // rules are the directions of dependency that doc.go states.
@@ -93,12 +97,16 @@ var rules = []struct {
 		"settings are read before anything else is there"},
 	{in("core/table/dynamo", "core/table/embedded"), oursBut("core/table"), false,
 		"an adapter knows the port and nothing of what is stored"},
-	{not(under("functions", "localstack", "core/table/dynamo", "core/table/embedded")), adapters, false,
+	{not(under("functions", "localstack", "infra/operate", "core/table/dynamo", "core/table/embedded")), adapters, false,
 		"which store stands behind the port is decided by the programs alone"},
-	{not(under("functions", "localstack", "core/api", "core/table/dynamo")), under("net/http"), false,
-		"HTTP is spoken in core/api; the DynamoDB adapter may tune its client"},
-	{under("core"), under("functions", "localstack"), false,
+	{not(under("functions", "localstack", "infra", "core/api", "core/table/dynamo")), under("net/http"), false,
+		"HTTP is spoken in core/api; the DynamoDB adapter may tune its client, and the gateway's description names statuses"},
+	{under("core"), under("functions", "localstack", "infra"), false,
 		"core is what the programs are built of, not the other way round"},
+	{functions, oursBut("functions/internal/platform"), false,
+		"a function decides nothing: what functions share of their platform is platform's, all else is core's"},
+	{in("functions/internal/platform"), under("localstack", "infra", "core/table/embedded"), false,
+		"a function runs on AWS"},
 	{not(forTests), under("testing", "pgregory.net/rapid"), false,
 		"what is for tests stays in tests, and in the packages that only tests import"},
 	{not(forTests), forTests, false,

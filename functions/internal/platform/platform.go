@@ -1,0 +1,111 @@
+// Package platform is what every function shares of running on AWS Lambda: its
+// settings, the table, the logs and measurements, and the ways in which API
+// Gateway, the stream of the table and the schedule call it. It decides nothing
+// about records.
+package platform
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"strconv"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"tenure/core/access"
+	"tenure/core/api"
+	"tenure/core/catalog"
+	"tenure/core/config"
+	"tenure/core/resource"
+	"tenure/core/rollup"
+	"tenure/core/table/dynamo"
+)
+
+// memoryShare is how much of a function's memory the Go runtime tries to get
+// by with, in percent: it collects garbage more often rather than exceed it.
+const memoryShare = 80
+
+// environment is what a function works with.
+type environment struct {
+	settings config.Config
+	log      *slog.Logger
+	measured *measurements
+	engine   *resource.Engine
+	keys     *access.Store
+}
+
+// ServeAPI serves the endpoints of one function behind API Gateway, until
+// Lambda ends the process. name is that of api.Route.Function.
+func ServeAPI(name string) {
+	env := start(name)
+	handler, err := api.New(api.Config{
+		Engine: env.engine, Access: env.keys, Timeout: env.settings.Timeout, LockWait: env.settings.LockWait,
+		Log: env.log, Function: name, Served: env.measured.served,
+	}, catalog.All())
+	if err != nil {
+		fail(env.log, err)
+	}
+	lambda.Start(gateway(handler, env.settings.Buffer))
+}
+
+// ServeStream keeps derived values up to date by the stream of the table.
+func ServeStream() {
+	env := start("rollup")
+	lambda.Start((&stream{rollup: rollup.New(env.engine), log: env.log, measured: env.measured}).handle)
+}
+
+// ServeSchedule takes up what changes by time alone whenever it is called.
+func ServeSchedule() {
+	env := start("clock")
+	lambda.Start((&clock{keys: env.keys, engine: env.engine, rollup: rollup.New(env.engine), log: env.log, measured: env.measured}).handle)
+}
+
+// start sets up the process, once: what it makes lasts for all calls.
+func start(name string) *environment {
+	limitMemory(os.Getenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"))
+	log := newLog(os.Stdout, name)
+	slog.SetDefault(log)
+	settings, err := config.FromEnv()
+	if err == nil && settings.Table == "" {
+		err = errors.New("TABLE_NAME is not set")
+	}
+	if err != nil {
+		fail(log, err)
+	}
+	on := dynamo.Open(dynamo.NewClient(sdkConfig(os.Getenv)), settings.Table, dynamo.Options{})
+	return &environment{
+		settings: settings, log: log, measured: &measurements{log: log, deployment: settings.Deployment}, keys: access.New(on, nil),
+		engine: resource.New(resource.Config{Table: on, Root: catalog.Root, Shards: dynamo.Shards}),
+	}
+}
+
+// sdkConfig returns the configuration of AWS clients in a function, whose
+// environment has all there is to know: looking for it anywhere else, as the
+// SDK's own does, takes a cold start half as long again.
+func sdkConfig(getenv func(string) string) aws.Config {
+	c := aws.Config{
+		Region: getenv("AWS_REGION"),
+		Credentials: credentials.NewStaticCredentialsProvider(
+			getenv("AWS_ACCESS_KEY_ID"), getenv("AWS_SECRET_ACCESS_KEY"), getenv("AWS_SESSION_TOKEN")),
+	}
+	if endpoint := getenv("AWS_ENDPOINT_URL"); endpoint != "" {
+		c.BaseEndpoint = aws.String(endpoint)
+	}
+	return c
+}
+
+// limitMemory keeps the Go runtime below megabytes, the function's memory.
+func limitMemory(megabytes string) {
+	if n, err := strconv.ParseInt(megabytes, 10, 64); err == nil && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(n << 20 * memoryShare / 100)
+	}
+}
+
+// fail ends a process that cannot start, and says why.
+func fail(log *slog.Logger, err error) {
+	log.Error("the function cannot start", "error", err)
+	os.Exit(1)
+}
