@@ -1,0 +1,185 @@
+package infra
+
+import (
+	"encoding/json"
+	"slices"
+
+	"tenure/core/accounts"
+	"tenure/core/api"
+	"tenure/core/catalog"
+	"tenure/core/people"
+	"tenure/core/resource"
+	"tenure/core/subscriptions"
+)
+
+// Grant is what a function may do with the table: patterns of the partition
+// keys that it may read and write, where * stands for any text. Partition keys
+// begin with the name of a workspace, which is never written in a role.
+type Grant struct{ Read, Write []string }
+
+// The partitions that belong to no workspace (see core/access).
+const (
+	keysPartitions      = "~keys/*"
+	locksPartitions     = "~locks/*"
+	workspacesPartition = "~workspaces"
+)
+
+// ofFamily returns the partitions of a family's records: the records, their
+// indexes, what is kept beside them, the pointers that lead to them (see
+// core/resource).
+func ofFamily(f *resource.Family) []string {
+	name := f.Schema.Name
+	return []string{"*/" + name + "/*", "*/" + name + ".*/*"}
+}
+
+// marks returns the partitions of the bookmarks of a family's lists.
+func marks(f *resource.Family) string { return "*/bookmarks/" + f.Schema.Name }
+
+// unfinished are the partitions of writes that take more than one request, and
+// of what tells whether lists have changed.
+var unfinished = []string{"*/jobs", "*/journal/*", "*/lists"}
+
+// derived are the partitions of what the rollup keeps about accounts.
+var derived = []string{"*/derived/*", "*/wake/*"}
+
+// Functions returns the names of all functions: those behind the gateway, as
+// api.Route has them, then the rollup and the clock.
+func Functions() []string {
+	var all []string
+	for _, r := range api.Routes(catalog.All()) {
+		if !slices.Contains(all, r.Function) {
+			all = append(all, r.Function)
+		}
+	}
+	return append(all, "rollup", "clock")
+}
+
+// Grants returns what a function may do with the table.
+func Grants(function string) Grant {
+	g := Grant{}
+	switch function {
+	case "rollup", "clock":
+		g.Write = slices.Concat(unfinished, derived, ofFamily(catalog.Root), ofFamily(subscriptions.Family), ofFamily(subscriptions.Movements))
+		if function == "clock" {
+			g.Read = []string{workspacesPartition}
+			for _, f := range catalog.All() { // it ends what their uploads have left half done
+				g.Write = append(g.Write, ofFamily(f)...)
+			}
+		}
+	case "search":
+		g.Read = []string{keysPartitions}
+		// It completes what it meets half done, as every read does.
+		g.Write = append(g.Write, unfinished...)
+		for _, f := range []*resource.Family{accounts.Family, people.Users, people.Contacts} {
+			g.Write = append(append(g.Write, ofFamily(f)...), marks(f))
+		}
+	default:
+		g.Read = append([]string{keysPartitions}, ofFamily(catalog.Root)...)
+		g.Write = append([]string{locksPartitions}, unfinished...)
+		for _, f := range catalog.All() {
+			if f.Schema.Name != function {
+				continue
+			}
+			g.Write = append(append(g.Write, ofFamily(f)...), marks(f))
+			if f.Generated != nil {
+				g.Write = append(g.Write, "*/ids")
+			}
+		}
+		if function == subscriptions.Family.Schema.Name {
+			g.Read = append(g.Read, ofFamily(subscriptions.Movements)...)
+			g.Write = append(g.Write, marks(subscriptions.Movements))
+		}
+	}
+	slices.Sort(g.Write)
+	g.Write = slices.Compact(g.Write)
+	g.Read = slices.DeleteFunc(g.Read, func(p string) bool { return slices.Contains(g.Write, p) })
+	slices.Sort(g.Read)
+	g.Read = slices.Compact(g.Read)
+	return g
+}
+
+func sub(text string) object { return object{"Fn::Sub": text} }
+
+func ref(name string) object { return object{"Ref": name} }
+
+func attribute(resource, name string) object { return object{"Fn::GetAtt": []string{resource, name}} }
+
+// allow returns a statement of a policy.
+func allow(actions []string, resources any, condition object) object {
+	s := object{"Effect": "Allow", "Action": actions, "Resource": resources}
+	if condition != nil {
+		s["Condition"] = condition
+	}
+	return s
+}
+
+// within restricts requests to the table to partitions.
+func within(patterns []string) object {
+	return object{"ForAllValues:StringLike": object{"dynamodb:LeadingKeys": patterns}}
+}
+
+// Roles returns the template of the functions' roles and the groups of their
+// logs.
+func Roles() ([]byte, error) {
+	resources, outputs := object{}, object{}
+	for _, function := range Functions() {
+		id, g := LogicalID(function), Grants(function)
+		group := id + "Logs"
+		resources[group] = object{
+			"Type": "AWS::Logs::LogGroup", "DeletionPolicy": "Delete", "UpdateReplacePolicy": "Delete",
+			"Properties": object{
+				"LogGroupName": sub("/aws/lambda/${Deployment}-" + function), "RetentionInDays": ref("LogRetentionDays"), "KmsKeyId": ref("KeyArn"),
+			},
+		}
+		table := []any{ref("TableArn"), sub("${TableArn}/index/*")}
+		statements := []object{
+			allow([]string{"logs:CreateLogStream", "logs:PutLogEvents"}, sub("${"+group+".Arn}"), nil),
+			allow([]string{"dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:Query"}, table,
+				within(slices.Concat(g.Read, g.Write))),
+			allow([]string{"dynamodb:DeleteItem", "dynamodb:PutItem"}, ref("TableArn"), within(g.Write)),
+			// DynamoDB encrypts with the deployment's own key, on behalf of its caller.
+			allow([]string{"kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"}, ref("KeyArn"),
+				object{"StringEquals": object{"kms:ViaService": sub("dynamodb.${AWS::Region}.amazonaws.com")}}),
+			// X-Ray has no resources to name.
+			allow([]string{"xray:PutTraceSegments", "xray:PutTelemetryRecords"}, "*", nil),
+		}
+		if function == "rollup" {
+			statements = append(statements,
+				allow([]string{"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"}, ref("StreamArn"), nil),
+				allow([]string{"dynamodb:ListStreams"}, "*", nil),
+				allow([]string{"sqs:SendMessage"}, ref("DeadLettersArn"), nil))
+		}
+		resources[id+"Role"] = object{
+			"Type": "AWS::IAM::Role",
+			"Properties": object{
+				"AssumeRolePolicyDocument": object{"Version": "2012-10-17", "Statement": []object{{
+					"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": object{"Service": "lambda.amazonaws.com"},
+				}}},
+				"Policies": []object{{
+					"PolicyName": "function", "PolicyDocument": object{"Version": "2012-10-17", "Statement": statements},
+				}},
+			},
+		}
+		outputs[id] = object{"Value": attribute(id+"Role", "Arn")}
+	}
+	return render(object{"Description": "The functions' roles and logs. " + generated, "Parameters": object{
+		"Deployment": parameter("Name of the deployment"),
+		"TableArn":   parameter("ARN of the table"), "StreamArn": parameter("ARN of its stream"),
+		"DeadLettersArn":   parameter("ARN of the queue of changes that could not be read"),
+		"KeyArn":           parameter("ARN of the key that encrypts table and logs"),
+		"LogRetentionDays": object{"Type": "Number", "Description": "How long logs are kept"},
+	}, "Resources": resources, "Outputs": outputs})
+}
+
+// generated is what templates say that follow from the code.
+const generated = "Generated from the code: UPDATE=1 go test ./infra"
+
+// render returns the text of a CloudFormation template.
+func render(template object) ([]byte, error) {
+	template["AWSTemplateFormatVersion"] = "2010-09-09"
+	text, err := json.MarshalIndent(template, "", " ")
+	return append(text, '\n'), err
+}
+
+// parameter declares a parameter of a template.
+func parameter(doc string) object { return object{"Type": "String", "Description": doc} }
