@@ -1,0 +1,138 @@
+// Command operate is what an operator does to a deployment on AWS beside
+// deploying it, with the operator's own AWS credentials:
+//
+//	operate -table NAME workspaces   make sure of the workspaces in WORKSPACES ("name:KEY,name2:KEY2")
+//	operate -table NAME key NAME     make a new API key of a workspace, and the workspace if need be; printed once
+//	operate -table NAME revoke       revoke the API key read from standard input
+//	operate -table NAME reprocess    derive MRR, movements and renewal dates of all accounts anew
+//	operate -table NAME -queue URL replay   take up the changes in the dead-letter queue again
+//
+// The table, and the queue, are outputs of the stack.
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+
+	"tenure/core/access"
+	"tenure/core/catalog"
+	"tenure/core/config"
+	"tenure/core/resource"
+	"tenure/core/rollup"
+	"tenure/core/table/dynamo"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	table := flag.String("table", "", "name of the table")
+	queue := flag.String("queue", "", "URL of the dead-letter queue")
+	flag.Parse()
+	if err := run(ctx, *table, *queue, flag.Args(), os.Stdin, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "operate:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, table, queue string, args []string, in io.Reader, out io.Writer) error {
+	if table == "" || len(args) == 0 {
+		return errors.New("usage: operate -table NAME workspaces | key WORKSPACE | revoke | reprocess | replay")
+	}
+	sdk, err := awsconfig.LoadDefaultConfig(ctx)
+	if err != nil {
+		return err
+	}
+	on := dynamo.Open(dynamo.NewClient(sdk), table, dynamo.Options{})
+	o := &operator{
+		sdk: sdk, out: out, keys: access.New(on, nil),
+		engine: resource.New(resource.Config{Table: on, Root: catalog.Root, Shards: dynamo.Shards}),
+	}
+	o.rollup = rollup.New(o.engine)
+	switch command := args[0]; {
+	case command == "workspaces":
+		return o.workspaces(ctx)
+	case command == "key" && len(args) == 2:
+		return o.key(ctx, args[1])
+	case command == "revoke":
+		return o.revoke(ctx, in)
+	case command == "reprocess":
+		return o.reprocess(ctx)
+	case command == "replay" && queue != "":
+		return o.replay(ctx, queue)
+	case command == "replay":
+		return errors.New("replay needs -queue URL")
+	}
+	return fmt.Errorf("%q is not a command", strings.Join(args, " "))
+}
+
+// operator carries out commands on one deployment.
+type operator struct {
+	sdk    aws.Config
+	out    io.Writer
+	keys   *access.Store
+	engine *resource.Engine
+	rollup *rollup.Rollup
+}
+
+func (o *operator) workspaces(ctx context.Context) error {
+	c, err := config.FromEnv()
+	if err != nil {
+		return err
+	}
+	if len(c.Workspaces) == 0 {
+		return errors.New("WORKSPACES is not set")
+	}
+	for _, w := range c.Workspaces {
+		if err := o.keys.EnsureWorkspace(ctx, w.Name, w.Key); err != nil {
+			return fmt.Errorf("WORKSPACES: %w", err)
+		}
+		fmt.Fprintf(o.out, "Workspace   %s, with its key from WORKSPACES\n", w.Name)
+	}
+	return nil
+}
+
+func (o *operator) key(ctx context.Context, workspace string) error {
+	key := access.NewKey()
+	if err := o.keys.EnsureWorkspace(ctx, workspace, key); err != nil {
+		return err
+	}
+	fmt.Fprintf(o.out, "Workspace   %s\nAPI key     %s\n", workspace, key)
+	return nil
+}
+
+func (o *operator) revoke(ctx context.Context, in io.Reader) error {
+	line, err := bufio.NewReader(in).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	workspace, err := o.keys.Revoke(ctx, strings.TrimSpace(line))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(o.out, "Revoked a key of workspace %s\n", workspace)
+	return nil
+}
+
+func (o *operator) reprocess(ctx context.Context) error {
+	workspaces, err := o.keys.Workspaces(ctx)
+	if err != nil {
+		return err
+	}
+	var failed error
+	for _, w := range workspaces {
+		n, err := o.rollup.Workspace(ctx, w)
+		fmt.Fprintf(o.out, "Workspace   %s: %d accounts derived\n", w, n)
+		failed = errors.Join(failed, err)
+	}
+	return failed
+}
