@@ -7,24 +7,32 @@ TOOLS        := $(CURDIR)/.tools
 BUILD        := $(CURDIR)/.build
 STATICCHECK  := $(TOOLS)/bin/staticcheck
 DYNAMODB     := $(TOOLS)/dynamodb-local
-SCHEMATHESIS := $(TOOLS)/schemathesis
+PYTHON_TOOLS := schemathesis sam checkov ministack
 
 STATICCHECK_VERSION := v0.8.2
 
 # How everything but the race detector is compiled: without a C compiler, and
 # the same way each time, so that no dependency is compiled more often than needed.
-PLAIN := CGO_ENABLED=0
+PLAIN := CGO_ENABLED=0 GOFLAGS=-trimpath
+
+# How functions are compiled: small, and without what only an older runtime
+# called them by.
+FUNCTION := CGO_ENABLED=0 GOFLAGS="-trimpath -ldflags=-s -tags=lambda.norpc"
+ARCHITECTURE ?= arm64
+BUILD_DIR    ?= $(BUILD)/functions
+SAM          := $(TOOLS)/sam/bin/sam
 
 # The end-to-end suite on DynamoDB Local runs without the race detector: the same
 # suite has it on the embedded store, and the adapter in its contract. So do its
-# largest values, which would take minutes with it.
-PLAINLY := ^(TestOnDynamoDBLocal|TestLargeValuesOnTheEmbeddedStore)$$
+# largest values, which would take minutes with it, the suite within the roles of
+# the functions, and what is deployed or emulated: no code of the tests' process.
+PLAINLY := ^(TestOnDynamoDBLocal|TestLargeValuesOnTheEmbeddedStore|TestFunctions.*|TestDeployed)$$
 
 # Where CI is "true" a tool that is missing is a failure. On anybody else's
 # machine it is said in a line what is left out, and why.
 left_out = { echo "left out: $(1)"; [ "$(CI)" != "true" ]; }
 
-.PHONY: help run test bench build tools fmt fuzz clean
+.PHONY: help run test templates bench build functions operate tools fmt fuzz clean deploy deploy-local stop-local
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -36,6 +44,12 @@ build: ## build the program that make run starts
 	@command -v go >/dev/null || { echo "Go is not installed: see https://go.dev/dl"; exit 1; }
 	@$(PLAIN) go build -o $(BUILD)/tenure ./localstack
 
+functions: ## build the functions and the templates for AWS (ARCHITECTURE=arm64 or x86_64)
+	@# Dependencies are compiled once, and not by every one of the builds beside each other.
+	@GOOS=linux GOARCH=$(subst x86_64,amd64,$(ARCHITECTURE)) $(FUNCTION) go build ./functions/...
+	@$(FUNCTION) SAM_CLI_TELEMETRY=0 $(SAM) build --parallel --template template.yaml --build-dir $(BUILD_DIR) --cache-dir $(BUILD)/sam-cache \
+	  --parameter-overrides Architecture=$(ARCHITECTURE)
+
 test: tools ## install what the tests need, and pass all of them
 	@unformatted=$$(gofmt -l core functions infra localstack 2>/dev/null); \
 	  [ -z "$$unformatted" ] || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
@@ -45,17 +59,33 @@ test: tools ## install what the tests need, and pass all of them
 	else \
 	  $(call left_out,staticcheck: it could not be installed); \
 	fi
+	@$(MAKE) --no-print-directory templates
 	@if command -v "$$(go env CC | cut -d' ' -f1)" >/dev/null; then \
-	  echo "go test -race ./..."; go test -race -skip '$(PLAINLY)' ./... && $(PLAIN) go test -run '$(PLAINLY)' ./localstack; \
+	  echo "go test -race ./..."; go test -race -skip '$(PLAINLY)' ./... && $(PLAIN) go test -timeout 20m -run '$(PLAINLY)' ./infra ./localstack; \
 	else \
 	  $(call left_out,the race detector: it needs a C compiler and there is none) && go test ./...; \
 	fi
 
-bench: build ## measure the main job on the embedded store, then on DynamoDB Local
+templates: ## check the templates
+	@if [ -x $(SAM) ]; then \
+	  echo "sam validate, cfn-lint"; \
+	  SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint --template template.yaml && \
+	  $(TOOLS)/sam/bin/cfn-lint template.yaml infra/table.yaml infra/roles.json infra/operations.json; \
+	else \
+	  $(call left_out,the checks of the templates: sam could not be installed); \
+	fi
+	@if [ -x $(TOOLS)/checkov/bin/checkov ]; then \
+	  echo "checkov"; \
+	  $(TOOLS)/checkov/bin/checkov --config-file infra/checkov.yaml; \
+	else \
+	  $(call left_out,the security check of the templates: checkov could not be installed); \
+	fi
+
+bench: build ## measure the main job on the embedded store, then on DynamoDB Local, and the functions
 	@$(PLAIN) go build -o $(BUILD)/bench ./localstack/bench
 	@$(BUILD)/bench -server $(BUILD)/tenure $(BENCH)
 	@$(MAKE) --no-print-directory $(DYNAMODB)/.installed
-	@go test ./localstack/bench -run '^$$' -bench DynamoDB -benchtime 1x -timeout 30m
+	@PRICES=$(PRICES) $(PLAIN) go test ./localstack/bench -run '^$$' -bench . -benchtime 1x -timeout 60m
 
 fuzz: ## run every fuzz target for FUZZTIME each
 	@for package in $$(go list ./core/...); do \
@@ -66,14 +96,15 @@ fuzz: ## run every fuzz target for FUZZTIME each
 	done
 
 FUZZTIME ?= 60s
+PRICES   ?=
 
 fmt: ## format the code
-	gofmt -w core localstack
+	gofmt -w core functions infra localstack
 
 clean: ## remove what was built and installed here, but no data
 	rm -rf $(BUILD) $(TOOLS)
 
-tools: $(TOOLS)/.staticcheck $(DYNAMODB)/.installed $(SCHEMATHESIS)/.installed ## install the tools of the tests into .tools
+tools: $(TOOLS)/.staticcheck $(DYNAMODB)/.installed $(PYTHON_TOOLS:%=$(TOOLS)/%/.installed) ## install the tools of the tests into .tools
 
 $(TOOLS)/.staticcheck: Makefile
 	@echo "installing staticcheck $(STATICCHECK_VERSION)"
@@ -92,15 +123,33 @@ $(DYNAMODB)/.installed: localstack/dynamodb-local/pom.xml
 	  $(call left_out,the tests on DynamoDB Local: they need Java 17 and Maven); \
 	fi
 
-# The test of the running product against its own description.
-$(SCHEMATHESIS)/.installed: localstack/schemathesis/requirements.txt
+# Tools written in Python: localstack/NAME/requirements.txt goes into .tools/NAME.
+# schemathesis tests the running product against its own description; sam builds
+# and deploys, and comes with AWS's runtime interface emulator and cfn-lint;
+# checkov looks for what is unsafe in templates; ministack is the endpoint that
+# stands in for AWS.
+$(TOOLS)/%/.installed: localstack/%/requirements.txt
 	@if ! python3 -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
-	  $(call left_out,the test by schemathesis: it needs Python 3.11 with venv and pip); \
-	elif echo "installing $$(grep '^schemathesis==' $<)" && \
-	  python3 -m venv --clear $(SCHEMATHESIS) && \
-	  $(SCHEMATHESIS)/bin/python -m pip install -q --disable-pip-version-check -r $<; then \
+	  $(call left_out,what needs $*: it needs Python 3.11 with venv and pip); \
+	elif echo "installing $*" && \
+	  python3 -m venv --clear $(TOOLS)/$* && \
+	  $(TOOLS)/$*/bin/python -m pip install -q --disable-pip-version-check -r $<; then \
 	  touch $@; \
 	else \
-	  rm -rf $(SCHEMATHESIS); \
-	  $(call left_out,the test by schemathesis: it could not be installed); \
+	  rm -rf $(TOOLS)/$*; \
+	  $(call left_out,what needs $*: it could not be installed); \
 	fi
+
+operate: ## build the operator's command into .build/operate
+	@$(PLAIN) go build -o $(BUILD)/operate ./infra/operate
+
+deploy-local: $(TOOLS)/sam/.installed $(TOOLS)/ministack/.installed ## deploy to a LocalStack-compatible endpoint on :4566, and start one if none answers
+	@localstack/deploy.sh
+
+stop-local: ## end the endpoint that deploy-local has started
+	@localstack/stop.sh
+
+STAGE ?= dev
+
+deploy: $(TOOLS)/sam/.installed ## deploy to AWS as STAGE=dev, prod, …; the first time it asks what it needs to know
+	@infra/deploy.sh $(STAGE)

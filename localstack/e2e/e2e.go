@@ -12,6 +12,7 @@ package e2e
 
 import (
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -31,6 +32,12 @@ type Target struct {
 	// Entries is how many entries the tests write into one list, less where
 	// writing is slow; 0 for 100,000.
 	Entries int
+	// IgnoresEmptySegments says that what is in front of the API takes //accounts
+	// for /accounts.
+	IgnoresEmptySegments bool
+	// Chosen are the tests that are run, by the names of their chapters; nil for
+	// all.
+	Chosen map[string][]string
 
 	client   *http.Client
 	describe func() (*description, error)
@@ -40,6 +47,10 @@ type Target struct {
 type chapter struct {
 	name  string
 	tests []test
+}
+
+func (c chapter) has(name string) bool {
+	return slices.ContainsFunc(c.tests, func(t test) bool { return t.name == name })
 }
 
 // Run runs the whole suite but for what RunLarge does. Its tests run in
@@ -78,10 +89,20 @@ func (target Target) run(t *testing.T, chapters []chapter) {
 	}
 	t.Cleanup(target.client.CloseIdleConnections)
 	target.describe = sync.OnceValues(func() (*description, error) { return fetchDescription(&target) })
+	for name, tests := range target.Chosen {
+		for _, test := range tests {
+			if !slices.ContainsFunc(chapters, func(c chapter) bool { return c.name == name && c.has(test) }) {
+				t.Errorf("there is no test %q in %s", test, name)
+			}
+		}
+	}
 	for _, chapter := range chapters {
 		t.Run(chapter.name, func(t *testing.T) {
 			t.Parallel()
 			for _, test := range chapter.tests {
+				if target.Chosen != nil && !slices.Contains(target.Chosen[chapter.name], test.name) {
+					continue
+				}
 				t.Run(test.name, func(t *testing.T) {
 					t.Parallel()
 					test.run(newClient(t, &target))

@@ -370,7 +370,7 @@ func testLargePage(c *client) {
 	for i := range n {
 		records = append(records, account(fmt.Sprintf("%04d", i), object{"latest_status_details": details()}))
 	}
-	c.upload("/accounts", records...)
+	c.uploadPacked("/accounts", records...)
 	plain := c.get("/accounts?direction=asc")
 	results := plain.results()
 	if len(results) != n {

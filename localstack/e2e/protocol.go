@@ -140,6 +140,9 @@ func testStatuses(c *client) {
 		{http.MethodPost, "/account_contacts/u", 405},
 		{http.MethodPost, "/openapi.json", 405},
 	} {
+		if c.target.IgnoresEmptySegments && strings.Contains(x.path, "//") {
+			continue
+		}
 		c.sub(fmt.Sprintf("%s %s", x.method, x.path), func(c *client) {
 			r := request{method: x.method, path: x.path}
 			a := c.send(r)

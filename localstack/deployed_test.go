@@ -1,0 +1,364 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
+	streamtypes "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"tenure/core/access"
+	"tenure/core/table/dynamo"
+	"tenure/localstack/e2e"
+)
+
+// endpoint is where the LocalStack-compatible endpoint answers.
+const endpoint = "http://127.0.0.1:4566"
+
+// stack is the name of the stack that the tests deploy.
+const stack = "tenure-test"
+
+// endpointConfig is the configuration of clients of the endpoint, with
+// credentials that are obviously fake.
+var endpointConfig = aws.Config{
+	Region: "us-east-1", BaseEndpoint: aws.String(endpoint),
+	Credentials: credentials.NewStaticCredentialsProvider("test", "test-not-secret", ""),
+}
+
+// deploy deploys the template to the endpoint, as `make deploy-local` does, and
+// returns the address of the API.
+func deploy(t *testing.T) string {
+	t.Helper()
+	for _, tool := range []string{"../.tools/sam/bin/sam", "../.tools/ministack/bin/ministack"} {
+		if _, err := os.Stat(tool); err != nil {
+			if os.Getenv("CI") == "true" {
+				t.Fatal(err)
+			}
+			t.Skipf("left out, as it needs the SAM CLI and MiniStack: run `make tools` to get them (%v)", err)
+		}
+	}
+	run := exec.CommandContext(t.Context(), "make", "--no-print-directory", "-C", "..", "deploy-local")
+	run.Env = append(os.Environ(), "STACK="+stack, "WORKSPACES=first:test-key-not-secret")
+	out, err := run.CombinedOutput()
+	t.Cleanup(func() {
+		log, _ := os.ReadFile("../.build/endpoint-4566/log")
+		stop := exec.Command("make", "--no-print-directory", "-C", "..", "stop-local")
+		if out, err := stop.CombinedOutput(); err != nil {
+			t.Errorf("make stop-local: %v\n%s", err, out)
+		}
+		if t.Failed() {
+			t.Logf("the end of the endpoint's log:\n%s", log[max(0, len(log)-20_000):])
+		}
+	})
+	if err != nil {
+		t.Fatalf("make deploy-local: %v\n%s", err, out)
+	}
+	_, url, found := bytes.Cut(out, []byte("API_URL="))
+	if !found {
+		t.Fatalf("make deploy-local prints no API_URL:\n%s", out)
+	}
+	return strings.TrimSpace(string(url))
+}
+
+// maxPlainBody is the largest body that arrives: in base64 it is the 6 MB of a
+// payload, less what localstack/ministack takes for the rest of the event.
+const maxPlainBody = (6<<20 - 16<<10) / 4 * 3
+
+// throughDeployment are the tests, by their chapters, that run through the
+// deployment: of every way into it one at least, of every family the main ones.
+// Each request takes the endpoint as long as a store takes for many, so what is
+// about records rather than ways to them is left to the stores' own runs.
+var throughDeployment = map[string][]string{
+	"uploads":       {"result", "missing accounts", "counts", "races", "many records", "largest record", "dry run of a modification"},
+	"protocol":      {"credentials", "statuses", "trailing slash", "head", "content types", "body limit", "compressed requests", "compressed answers"},
+	"accounts":      {"read", "deactivation", "deletes within", "scores", "stage history"},
+	"people":        {"users read", "users modified", "users with the same id", "users dimensions deleted", "contacts read", "contacts deactivated"},
+	"lists":         {"pages of exactly a thousand", "a page of many megabytes", "parameters"},
+	"tickets":       {"example", "ids", "modified", "deleted", "races"},
+	"statements":    {"example", "transactions", "deleted"},
+	"subscriptions": {"revenue events", "renewals", "delete", "of an account"},
+	"revenue":       {"current MRR", "MRR follows every change", "renewal date", "movements of a workspace"},
+	"conversations": {"interactions uploaded", "interactions read", "notes put by external id", "notes generated ids", "notes longest text"},
+	"metrics":       {"example", "put", "of an account", "races"},
+	"search":        {"conditions on accounts", "users", "inactive accounts"},
+	"workspaces":    {"every route"},
+	"description":   {"document"},
+}
+
+// TestDeployed deploys the template to an implementation of AWS that knows
+// nothing of us, and uses what stands there then: gateway, functions, table,
+// stream, schedule and queue.
+func TestDeployed(t *testing.T) {
+	base := deploy(t)
+	on := dynamo.Open(dynamo.NewClient(endpointConfig), stack, dynamo.Options{})
+	keys := access.New(on, nil)
+	var workspaces atomic.Int64
+	newWorkspace := func(t *testing.T) string {
+		n := workspaces.Add(1)
+		key := fmt.Sprintf("test-key-not-secret-%d-of-this-run", n)
+		if err := keys.EnsureWorkspace(t.Context(), fmt.Sprintf("e2e-%d", n), key); err != nil {
+			t.Fatal(err)
+		}
+		return key
+	}
+	// First, while there is little to get through.
+	t.Run("poison", func(t *testing.T) { testPoison(t, base) })
+	t.Run("lock", func(t *testing.T) { testDeployedLock(t, base, newWorkspace(t)) })
+	t.Run("clock", testDeployedClock)
+	t.Run("keys", func(t *testing.T) { testOperator(t, base) })
+	t.Run("all", func(t *testing.T) {
+		e2e.Run(t, e2e.Target{
+			BaseURL: base, MaxPlainBody: maxPlainBody, IgnoresEmptySegments: true, NewWorkspace: newWorkspace, Chosen: throughDeployment,
+		})
+	})
+}
+
+// request sends a request with an API key, and returns status and body.
+func deployedRequest(t *testing.T, method, url, key, body string, packed bool) (*http.Response, string) {
+	t.Helper()
+	var content bytes.Buffer
+	content.WriteString(body)
+	if packed {
+		content.Reset()
+		w := gzip.NewWriter(&content)
+		if _, err := io.WriteString(w, body); err != nil {
+			t.Fatal(err)
+		}
+		w.Close()
+	}
+	r, err := http.NewRequestWithContext(t.Context(), method, url, &content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.SetBasicAuth("api", key)
+	if packed {
+		r.Header.Set("Content-Encoding", "gzip")
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response, string(answer)
+}
+
+// testPoison puts an item into the table that no function can read, between
+// changes that it can, and shows that they are taken up all the same, and that
+// the place of that item ends in the dead-letter queue.
+func testPoison(t *testing.T, base string) {
+	const key = "test-key-not-secret"
+	put := func(path, record string) {
+		t.Helper()
+		if _, answer := deployedRequest(t, "POST", base+path, key, `{"records":[`+record+`]}`, false); !strings.Contains(answer, `"inserted":1`) {
+			t.Fatalf("%s: %s", path, answer)
+		}
+	}
+	subscribe := func(account string) {
+		t.Helper()
+		put("/accounts", `{"account_id":"`+account+`","name":"N","join_date":1}`)
+		put("/subscriptions", `{"account_id":"`+account+`","subscription_id":"s-`+account+`","event":"revenue","effective_start_date":1000,
+			"total_revenue":100,"cycle_unit":"month","cycle_length":1}`)
+	}
+	derived := func(account string) {
+		t.Helper()
+		eventually(t, "the MRR of "+account, func() bool {
+			_, answer := deployedRequest(t, "GET", base+"/accounts/"+account, key, "", false)
+			return strings.Contains(answer, `"current_mrr":100,`)
+		})
+	}
+	subscribe("before")
+	client := dynamodb.NewFromConfig(endpointConfig)
+	if _, err := client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String(stack), Item: map[string]types.AttributeValue{
+		"pk": &types.AttributeValueMemberS{Value: "first/subscriptions/00"}, "sk": &types.AttributeValueMemberS{Value: "poison"},
+		"v": &types.AttributeValueMemberBOOL{Value: true},
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	subscribe("after")
+	derived("before")
+	derived("after")
+	queues := sqs.NewFromConfig(endpointConfig)
+	queue, err := queues.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String(stack + "-rollup-dead-letters")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var letters []sqstypes.Message
+	eventually(t, "a message in the dead-letter queue", func() bool {
+		received, err := queues.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: queue.QueueUrl, MaxNumberOfMessages: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		letters = append(letters, received.Messages...)
+		return len(letters) > 0
+	})
+	var letter struct {
+		Request struct{ Condition string } `json:"requestContext"`
+		Batch   struct{ BatchSize int }    `json:"DDBStreamBatchInfo"`
+	}
+	if err := json.Unmarshal([]byte(aws.ToString(letters[0].Body)), &letter); err != nil || len(letters) != 1 || letter.Batch.BatchSize != 1 {
+		t.Errorf("%d messages: %s, %v", len(letters), aws.ToString(letters[0].Body), err)
+	}
+	// Nothing is held up by it afterwards either.
+	subscribe("later")
+	derived("later")
+	testReplay(t, queues, aws.ToString(queue.QueueUrl), letters[0])
+}
+
+// testReplay puts the place of a change that can be read into the dead-letter
+// queue beside that of the poison, and shows that an operator's replay takes up
+// the one and leaves the other.
+func testReplay(t *testing.T, queues *sqs.Client, url string, poison sqstypes.Message) {
+	streams := dynamodbstreams.NewFromConfig(endpointConfig)
+	found, err := streams.ListStreams(t.Context(), &dynamodbstreams.ListStreamsInput{TableName: aws.String(stack)})
+	if err != nil || len(found.Streams) != 1 {
+		t.Fatalf("%v, %v", found, err)
+	}
+	arn := found.Streams[0].StreamArn
+	described, err := streams.DescribeStream(t.Context(), &dynamodbstreams.DescribeStreamInput{StreamArn: arn})
+	if err != nil {
+		t.Fatal(err)
+	}
+	shard := described.StreamDescription.Shards[0].ShardId
+	at, err := streams.GetShardIterator(t.Context(), &dynamodbstreams.GetShardIteratorInput{
+		StreamArn: arn, ShardId: shard, ShardIteratorType: streamtypes.ShardIteratorTypeTrimHorizon,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	records, err := streams.GetRecords(t.Context(), &dynamodbstreams.GetRecordsInput{ShardIterator: at.ShardIterator})
+	if err != nil || len(records.Records) < 2 {
+		t.Fatalf("%d records, %v", len(records.Records), err)
+	}
+	letter := func(first, last *string) string {
+		return fmt.Sprintf(`{"DDBStreamBatchInfo":{"shardId":%q,"startSequenceNumber":%q,"endSequenceNumber":%q,"streamArn":%q}}`,
+			aws.ToString(shard), aws.ToString(first), aws.ToString(last), aws.ToString(arn))
+	}
+	readable := letter(records.Records[0].Dynamodb.SequenceNumber, records.Records[1].Dynamodb.SequenceNumber)
+	if _, err := queues.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: aws.String(url), MessageBody: aws.String(readable)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := queues.ChangeMessageVisibility(t.Context(), &sqs.ChangeMessageVisibilityInput{QueueUrl: aws.String(url), ReceiptHandle: poison.ReceiptHandle}); err != nil {
+		t.Fatal(err)
+	}
+	out, err := operate(t, "", "-queue", url, "replay")
+	if err == nil || !strings.Contains(out, "1 messages taken up and deleted, 1 left in the queue") {
+		t.Errorf("replay: %v\n%s", err, out)
+	}
+}
+
+// operate runs the operator's command on the deployed table.
+func operate(t *testing.T, in string, args ...string) (string, error) {
+	t.Helper()
+	run := exec.CommandContext(t.Context(), "../.build/operate", append([]string{"-table", stack}, args...)...)
+	run.Stdin = strings.NewReader(in)
+	run.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+endpoint, "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test-not-secret")
+	out, err := run.CombinedOutput()
+	return string(out), err
+}
+
+// eventually waits until holds does.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(90 * time.Second); !holds(); time.Sleep(200 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("still waiting for %s", what)
+		}
+	}
+}
+
+// testDeployedLock shows that an upload beside another under the same key gets
+// a 429, from whichever process of the function it reaches.
+func testDeployedLock(t *testing.T, base, key string) {
+	record := func(n int) string { return fmt.Sprintf(`{"account_id":"a%d","name":"N","join_date":1}`, n) }
+	var records []string
+	for n := range 2000 {
+		records = append(records, record(n))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan string, 1)
+	go func() {
+		defer cancel()
+		_, answer := deployedRequest(t, "POST", base+"/accounts", key, `{"records":[`+strings.Join(records, ",")+`]}`, true)
+		done <- answer
+	}()
+	refused := 0
+	for ctx.Err() == nil {
+		response, answer := deployedRequest(t, "POST", base+"/account_users", key, `{"records":[]}`, false)
+		switch {
+		case response.StatusCode == http.StatusTooManyRequests && response.Header.Get("Retry-After") != "" && strings.Contains(answer, `"failed_results":[]`):
+			refused++
+		case response.StatusCode != http.StatusOK:
+			t.Errorf("status %d: %s", response.StatusCode, answer)
+		}
+	}
+	if answer := <-done; !strings.Contains(answer, `"inserted":2000,`) {
+		t.Errorf("the upload: %.300s", answer)
+	}
+	if refused == 0 {
+		t.Error("no upload was refused beside the other")
+	}
+	// Afterwards the key is free again.
+	if response, answer := deployedRequest(t, "POST", base+"/accounts", key, `{"records":[`+record(0)+`]}`, false); response.StatusCode != http.StatusOK {
+		t.Errorf("status %d: %s", response.StatusCode, answer)
+	}
+}
+
+// testDeployedClock calls the clock as its schedule does.
+func testDeployedClock(t *testing.T) {
+	out, err := lambda.NewFromConfig(endpointConfig).Invoke(t.Context(), &lambda.InvokeInput{
+		FunctionName: aws.String(stack + "-clock"), Qualifier: aws.String("live"), Payload: sample(t, "clock"),
+	})
+	if err != nil || out.FunctionError != nil || string(out.Payload) != "null" {
+		t.Errorf("%s, %v, %s", aws.ToString(out.FunctionError), err, out.Payload)
+	}
+}
+
+// testOperator makes and revokes a key, and reprocesses, as an operator does.
+func testOperator(t *testing.T, base string) {
+	operate := func(in string, args ...string) string {
+		t.Helper()
+		out, err := operate(t, in, args...)
+		if err != nil {
+			t.Fatalf("operate %v: %v\n%s", args, err, out)
+		}
+		return out
+	}
+	_, key, found := strings.Cut(operate("", "key", "operated"), "API key     ")
+	if key = strings.TrimSpace(key); !found || len(key) != 64 {
+		t.Fatalf("key %q", key)
+	}
+	status := func() int {
+		response, _ := deployedRequest(t, "GET", base+"/accounts", key, "", false)
+		return response.StatusCode
+	}
+	if got := status(); got != http.StatusOK {
+		t.Errorf("with the new key: status %d", got)
+	}
+	if out := operate("", "reprocess"); !strings.Contains(out, "first: 3 accounts derived") {
+		t.Errorf("reprocess: %s", out)
+	}
+	operate(key, "revoke")
+	eventually(t, "the end of the key", func() bool { return status() == http.StatusUnauthorized })
+}

@@ -1,0 +1,208 @@
+"""Starts MiniStack, the LocalStack-compatible endpoint that needs no Docker.
+
+This is the one place for what MiniStack does otherwise than AWS, as far as the
+product meets it. Each deviation is put right here, with what AWS does, so that
+neither the template nor the product has to know. The version is pinned in
+requirements.txt: look through this list when that changes.
+"""
+
+import base64
+import json
+import os
+
+os.environ.setdefault("BIND_HOST", "127.0.0.1")
+os.environ.setdefault("GATEWAY_PORT", "4566")
+# Functions call back to the endpoint that runs them.
+os.environ["AWS_ENDPOINT_URL"] = "http://127.0.0.1:" + os.environ["GATEWAY_PORT"]
+# Functions may do what their roles allow and nothing else.
+os.environ.setdefault("AUTH", "true")
+# What nobody asks for here would listen on ports of its own.
+os.environ.setdefault("SFTP_ENABLED", "0")
+os.environ.setdefault("IOT_MTLS_ENABLED", "0")
+
+from ministack import app  # noqa: E402
+from ministack.core import lambda_runtime  # noqa: E402
+from ministack.services import apigateway_v1 as gateway  # noqa: E402
+from ministack.services import lambda_svc  # noqa: E402
+
+
+def put_in_place_of(module, name):
+    """Has a function, which gets the one it replaces first, stand in for it."""
+
+    def replace(function):
+        original = getattr(module, name)  # fails where there is nothing to replace
+
+        def replacement(*args, **kwargs):
+            return function(original, *args, **kwargs)
+
+        setattr(module, name, replacement)
+        return function
+
+    return replace
+
+
+# A REST API matches, and hands on, the path as the client has escaped it; here
+# it arrives unescaped, and an id with a slash in it would be two segments.
+@put_in_place_of(app, "_handle_execute_api_request")
+async def keep_the_path_escaped(original, host, path, method, headers, body, query, raw_path=None, **more):
+    return await original(host, raw_path or path, method, headers, body, query, raw_path=raw_path, **more)
+
+
+# The description of a REST API has methods for all that are not named, the
+# gateway's own responses, and binary types; here all are passed over.
+gateway._OPENAPI_HTTP_METHODS.add("any")
+
+
+@put_in_place_of(gateway, "_import_path_item")
+def import_any_method(original, api_id, path, item, *more):
+    item = dict(item)
+    if operation := item.pop("x-amazon-apigateway-any-method", None):
+        item["any"] = operation
+    return original(api_id, path, item, *more)
+
+
+@put_in_place_of(gateway, "_import_rest_api")
+def import_extensions(original, spec, *more):
+    api_id = original(spec, *more)
+    gateway._rest_apis[api_id]["binaryMediaTypes"] = spec.get("x-amazon-apigateway-binary-media-types") or []
+    for kind, response in (spec.get("x-amazon-apigateway-gateway-responses") or {}).items():
+        response = dict(response)
+        if "statusCode" in response:
+            response["statusCode"] = str(response["statusCode"])
+        status, _, body = gateway._put_gateway_response(api_id, kind, response)
+        if status >= 400:
+            raise ValueError(f"gateway response {kind}: {body!r}")
+    return api_id
+
+
+# With */* among the binary types, a body without a Content-Type is binary too,
+# and so is the answer to a request without an Accept.
+@put_in_place_of(gateway, "_media_type_matches")
+def match_missing_types(original, media_type, binary_types):
+    return "*/*" in (binary_types or []) or original(media_type, binary_types)
+
+
+# Lambda takes 6 MB, the rest of the event included, and the gateway answers for
+# it beyond; a function that fails is answered for by the gateway as well.
+MAX_PAYLOAD = 6 * 1024 * 1024
+
+
+@put_in_place_of(gateway, "_invoke_lambda_proxy_v1")
+async def limit_payloads(original, *args, **kwargs):
+    body = args[8]
+    if body and len(base64.b64encode(body)) > MAX_PAYLOAD - 16 * 1024:
+        return gateway._gw_error("REQUEST_TOO_LARGE", "Request Too Long")
+    response = await original(*args, **kwargs)
+    if isinstance(response, tuple) and response[0] == 502:
+        return gateway._gw_error("DEFAULT_5XX", "Internal server error")
+    return response
+
+
+# A function may stream its response: a head in JSON, eight NULs, the body. The
+# gateway calls it by a URI of another ending then.
+@put_in_place_of(gateway, "_extract_lambda_ref_from_integration_uri")
+def know_streaming_uris(original, uri):
+    return original(uri.replace("/response-streaming-invocations", "/invocations"))
+
+
+STREAMED = "application/vnd.awslambda.http-integration-response"
+
+
+@put_in_place_of(lambda_runtime.ProvidedWorker, "_build_handler_class")
+def take_streamed_responses(original, worker, generation, pending):
+    class Handler(original(worker, generation, pending)):
+        def _read_body(self):
+            body = super()._read_body()
+            if self.headers.get("Content-Type") != STREAMED:
+                return body
+            head, _, body = body.partition(b"\0" * 8)
+            response = json.loads(head)
+            response["body"] = base64.b64encode(body).decode("ascii")
+            response["isBase64Encoded"] = True
+            return json.dumps(response).encode()
+
+    return Handler
+
+
+# Of a batch of a stream that a function reports failures of, what comes before
+# the first of them is done; the rest is halved until it is one record, which is
+# tried as often as the mapping says and then set aside. Here the report is
+# passed over, and retries are not counted.
+class PartialBatch(Exception):
+    """A batch that was not processed as a whole."""
+
+
+attempts = {}  # by mapping: the first sequence number of a batch, its size, how often it failed
+
+
+@put_in_place_of(lambda_svc, "_execute_function")
+def honour_partial_batches(original, function, event, *more, **kwargs):
+    mapping = mapping_of(event)
+    if mapping is None:
+        return original(function, event, *more, **kwargs)
+    uuid, esm = mapping
+    records = event["Records"]
+    first = records[0]["dynamodb"]["SequenceNumber"]
+    known, size, failed = attempts.get(uuid, (first, len(records), 0))
+    if known == first:
+        records = records[:size]
+    else:
+        failed = 0
+    result = original(function, {"Records": records}, *more, **kwargs)
+    done = 0 if result.get("error") else len(records)
+    body = result.get("body")
+    if done and isinstance(body, dict) and body.get("batchItemFailures"):
+        numbers = [r["dynamodb"]["SequenceNumber"] for r in records]
+        done = min(numbers.index(f["itemIdentifier"]) for f in body["batchItemFailures"])
+    if done == len(records) or done > 0:
+        attempts.pop(uuid, None)
+        if done < len(records):
+            rest = records[done]["dynamodb"]["SequenceNumber"]
+            attempts[uuid] = (rest, max(1, (len(records) - done) // 2), 0)
+    elif len(records) > 1:
+        attempts[uuid] = (first, max(1, len(records) // 2), 0)
+    else:
+        failed += 1
+        attempts[uuid] = (first, 1, failed)
+        if failed > int(esm.get("MaximumRetryAttempts", 3)):
+            attempts.pop(uuid)
+            lambda_svc._send_ddb_stream_failure_record(
+                esm, function, records, esm["EventSourceArn"], result, "RetryAttemptsExhausted")
+            done = 1
+    if done == len(event["Records"]):
+        return {**result, "error": None}
+    advance(uuid, event["Records"], done)
+    return {"error": True, "body": {"errorType": "PartialBatch", "errorMessage": "the rest comes again"}}
+
+
+def mapping_of(event):
+    """Returns the event source mapping that a batch of a table's stream is for."""
+    if not isinstance(event, dict) or not event.get("Records"):
+        return None
+    arn = event["Records"][0].get("eventSourceARN", "")
+    if ":dynamodb:" not in arn:
+        return None
+    for uuid, esm in lambda_svc._esms.items():
+        if esm.get("EventSourceArn") == arn and "ReportBatchItemFailures" in (esm.get("FunctionResponseTypes") or []):
+            return uuid, esm
+    return None
+
+
+def advance(uuid, records, done):
+    """Moves the mapping on past the records that are done."""
+    from ministack.services import dynamodb
+
+    if done == 0:
+        return
+    last = records[done - 1]["dynamodb"]["SequenceNumber"]
+    table = records[0]["eventSourceARN"].split(":table/", 1)[1].split("/", 1)[0]
+    with lambda_svc._dynamodb_stream_positions_lock:
+        position = lambda_svc._dynamodb_stream_positions[uuid]
+        for n, record in enumerate(dynamodb.stream_records_since(table, position, 10_000)):
+            if record["dynamodb"]["SequenceNumber"] == last:
+                lambda_svc._dynamodb_stream_positions[uuid] = position + n + 1
+                return
+
+
+if __name__ == "__main__":
+    app.main()
