@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"testing"
 	"text/tabwriter"
 	"time"
@@ -22,6 +23,10 @@ func TestMain(m *testing.M) { os.Exit(dynamolocal.Main(m)) }
 // stand-in in one Java process, whose speed says nothing about DynamoDB's. What
 // counts is the units it reports.
 const dynamoRecords = 5000
+
+// secondsPerBatch is how long a batch is taken to keep a function busy: a guess
+// on the safe side, as DynamoDB Local says nothing about DynamoDB's speed.
+const secondsPerBatch = 3.0
 
 // serve serves the API on a table of its own.
 func serve(b *testing.B, name string) (*httptest.Server, *dynamo.Table) {
@@ -74,6 +79,19 @@ func BenchmarkDynamoDB(b *testing.B) {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t\n", row.name, number(f[row.name]), row.unit, consumed)
 		}
 		if err := w.Flush(); err != nil {
+			b.Fatal(err)
+		}
+		p, err := newPrices(os.Getenv("PRICES"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		var steps []step
+		for _, row := range rows {
+			if u, ok := units[row.name]; ok && strings.HasSuffix(row.unit, "records/s") {
+				steps = append(steps, step{row.name, u.Write, u.Read})
+			}
+		}
+		if err := printCosts(os.Stdout, p, steps, batchSize, secondsPerBatch); err != nil {
 			b.Fatal(err)
 		}
 	}
