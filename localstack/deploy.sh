@@ -25,6 +25,9 @@ answers() {
 
 if answers; then
   echo "Endpoint    $endpoint, which was there already"
+elif [ "$(uname -s)" != Linux ]; then
+  echo "MiniStack runs functions as processes, and they are programs for Linux: bring it up with Docker, see localstack/compose.yaml" >&2
+  exit 1
 else
   GATEWAY_PORT=$port TMPDIR=$PWD/$state/tmp nohup .tools/ministack/bin/python localstack/ministack/serve.py >"$state/log" 2>&1 </dev/null &
   echo $! >"$state/pid"

@@ -5,11 +5,13 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -47,13 +49,19 @@ var endpointConfig = aws.Config{
 // returns the address of the API.
 func deploy(t *testing.T) string {
 	t.Helper()
+	missing := error(nil)
 	for _, tool := range []string{"../.tools/sam/bin/sam", "../.tools/ministack/bin/ministack"} {
-		if _, err := os.Stat(tool); err != nil {
-			if os.Getenv("CI") == "true" {
-				t.Fatal(err)
-			}
-			t.Skipf("left out, as it needs the SAM CLI and MiniStack: run `make tools` to get them (%v)", err)
+		_, err := os.Stat(tool)
+		missing = errors.Join(missing, err)
+	}
+	if runtime.GOOS != "linux" {
+		missing = errors.Join(missing, errors.New("functions are programs for Linux"))
+	}
+	if missing != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(missing)
 		}
+		t.Skipf("left out, as it needs Linux, the SAM CLI and MiniStack: `make tools` gets the tools (%v)", missing)
 	}
 	run := exec.CommandContext(t.Context(), "make", "--no-print-directory", "-C", "..", "deploy-local")
 	run.Env = append(os.Environ(), "STACK="+stack, "WORKSPACES=first:test-key-not-secret")
