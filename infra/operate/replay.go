@@ -31,6 +31,9 @@ type deadLetter struct {
 // replayPatience is how long the changes of one message may take to be taken up.
 const replayPatience = 5 * time.Minute
 
+// emptyPagePause keeps below the five reads a second that a shard allows.
+const emptyPagePause = 250 * time.Millisecond
+
 // replay takes up again what lies in the dead-letter queue. A message is
 // deleted once its changes have been taken up, and stays otherwise.
 func (o *operator) replay(ctx context.Context, queue string) error {
@@ -75,6 +78,8 @@ func (o *operator) takeUp(ctx context.Context, body string) error {
 	if batch.Stream == "" || batch.ShardID == "" || batch.First == "" || batch.Last == "" {
 		return errors.New("the message says of no records of a stream")
 	}
+	ctx, cancel := context.WithTimeout(ctx, replayPatience)
+	defer cancel()
 	stream := dynamodbstreams.NewFromConfig(o.sdk)
 	at, err := stream.GetShardIterator(ctx, &dynamodbstreams.GetShardIteratorInput{
 		StreamArn: aws.String(batch.Stream), ShardId: aws.String(batch.ShardID),
@@ -84,7 +89,8 @@ func (o *operator) takeUp(ctx context.Context, body string) error {
 		return err
 	}
 	var changes []table.Change
-	for next := at.ShardIterator; next != nil; {
+	whole := false
+	for next := at.ShardIterator; next != nil && !whole; {
 		page, err := stream.GetRecords(ctx, &dynamodbstreams.GetRecordsInput{ShardIterator: next})
 		if err != nil {
 			return err
@@ -92,8 +98,8 @@ func (o *operator) takeUp(ctx context.Context, body string) error {
 		next = page.NextShardIterator
 		for _, r := range page.Records {
 			sequence := aws.ToString(r.Dynamodb.SequenceNumber)
-			if compare(sequence, batch.Last) > 0 {
-				next = nil
+			order := compare(sequence, batch.Last)
+			if whole = order >= 0; order > 0 {
 				break
 			}
 			change, err := streams.Change(r)
@@ -101,16 +107,18 @@ func (o *operator) takeUp(ctx context.Context, body string) error {
 				return err
 			}
 			changes = append(changes, change)
-			if sequence == batch.Last {
-				next = nil
+		}
+		if len(page.Records) == 0 && !whole {
+			// A page may be empty in the middle of a shard, too.
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(emptyPagePause):
 			}
 		}
-		if len(page.Records) == 0 {
-			break // the end of an open shard
-		}
 	}
-	if len(changes) == 0 {
-		return errors.New("the stream has the records no more")
+	if !whole || len(changes) == 0 {
+		return errors.New("the stream has not all of the records")
 	}
 	return errors.Join(o.rollup.Changes(ctx, changes)...)
 }
