@@ -32,7 +32,7 @@ PLAINLY := ^(TestOnDynamoDBLocal|TestLargeValuesOnTheEmbeddedStore|TestFunctions
 # machine it is said in a line what is left out, and why.
 left_out = { echo "left out: $(1)"; [ "$(CI)" != "true" ]; }
 
-.PHONY: help run test templates bench build functions operate tools fmt fuzz clean deploy deploy-local stop-local
+.PHONY: help run test templates bench build functions binaries operate tools fmt fuzz clean deploy deploy-local stop-local
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ functions: ## build the functions and the templates for AWS (ARCHITECTURE=arm64 
 	@GOOS=linux GOARCH=$(subst x86_64,amd64,$(ARCHITECTURE)) $(FUNCTION) go build ./functions/...
 	@$(FUNCTION) SAM_CLI_TELEMETRY=0 $(SAM) build --parallel --template template.yaml --build-dir $(BUILD_DIR) --cache-dir $(BUILD)/sam-cache \
 	  --parameter-overrides Architecture=$(ARCHITECTURE)
+
+binaries: ## build the functions' programs, and an empty one to compare with, into OUT
+	@$(FUNCTION) go build -o $(OUT) ./functions/... ./localstack/bench/empty
 
 test: tools ## install what the tests need, and pass all of them
 	@unformatted=$$(gofmt -l core functions infra localstack 2>/dev/null); \

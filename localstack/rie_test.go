@@ -65,9 +65,7 @@ func emulator(t *testing.T) string {
 func functionBinaries(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", dir, "./functions/...")
-	build.Dir = ".."
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-trimpath -ldflags=-s -tags=lambda.norpc")
+	build := exec.CommandContext(t.Context(), "make", "--no-print-directory", "-C", "..", "binaries", "OUT="+dir)
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

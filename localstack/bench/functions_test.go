@@ -126,9 +126,7 @@ func newColdWorld(b *testing.B, table string) coldWorld {
 		b.Fatal(err)
 	}
 	dir := b.TempDir()
-	build := exec.Command("go", "build", "-o", dir, "./functions/...", "./localstack/bench/empty")
-	build.Dir = "../.."
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-trimpath -ldflags=-s -tags=lambda.norpc")
+	build := exec.Command("make", "--no-print-directory", "-C", "../..", "binaries", "OUT="+dir)
 	if out, err := build.CombinedOutput(); err != nil {
 		b.Fatalf("%v\n%s", err, out)
 	}
