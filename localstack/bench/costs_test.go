@@ -10,8 +10,8 @@ import (
 )
 
 // prices are what a deployment on AWS pays, in the account's currency. They
-// differ between regions and change: PRICES gives others than these, which are
-// those that AWS lists for us-east-1 and arm64, as "name=price,…".
+// differ between regions and change: these are an example, and PRICES gives
+// others, as "name=price,…".
 type prices map[string]float64
 
 func defaultPrices() prices {
