@@ -91,7 +91,7 @@ var rules = []struct {
 		"a search is about any family's declaration"},
 	{in("core/rollup"), oursBut("core/resource", "core/schema", "core/table", "core/revenue", "core/accounts", "core/subscriptions"), false,
 		"the rollup knows what is derived from what, and nothing of requests"},
-	{in("core/access"), oursBut("core/table"), false,
+	{in("core/access"), oursBut("core", "core/table"), false,
 		"keys and locks have nothing to do with records"},
 	{in("core/config"), oursBut(), false,
 		"settings are read before anything else is there"},

@@ -133,10 +133,14 @@ func withHealth(next http.Handler) http.Handler {
 // of "demo", whose key is made at the first start and kept beside the data.
 func ensureWorkspaces(ctx context.Context, c config.Config, keys *access.Store, out io.Writer) error {
 	for _, w := range c.Workspaces {
-		if err := keys.EnsureWorkspace(ctx, w.Name, w.Key); err != nil {
+		switch err := keys.EnsureWorkspace(ctx, w.Name, w.Key); {
+		case errors.Is(err, access.ErrRevoked):
+			fmt.Fprintf(out, "Workspace   %s; its key from WORKSPACES was revoked\n", w.Name)
+		case err != nil:
 			return fmt.Errorf("WORKSPACES: %w", err)
+		default:
+			fmt.Fprintf(out, "Workspace   %s, with its key from WORKSPACES\n", w.Name)
 		}
-		fmt.Fprintf(out, "Workspace   %s, with its key from WORKSPACES\n", w.Name)
 	}
 	if len(c.Workspaces) > 0 {
 		return nil
@@ -145,7 +149,10 @@ func ensureWorkspaces(ctx context.Context, c config.Config, keys *access.Store, 
 	if err != nil {
 		return err
 	}
-	if err := keys.EnsureWorkspace(ctx, "demo", key); err != nil {
+	switch err := keys.EnsureWorkspace(ctx, "demo", key); {
+	case errors.Is(err, access.ErrRevoked):
+		key = "revoked; the console makes another"
+	case err != nil:
 		return err
 	}
 	fmt.Fprintf(out, "Workspace   demo\nAPI key     %s\n", key)

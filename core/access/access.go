@@ -1,6 +1,6 @@
-// Package access knows who may do what: the workspaces of a deployment, the
+// Package access knows what programs may do: the workspaces of a deployment, the
 // API keys that open them, and the lock that lets one upload at a time pass
-// under a key.
+// under a key. What people may do is identity's.
 package access
 
 import (
@@ -40,6 +40,7 @@ type Store struct {
 
 type knownKey struct {
 	caller Caller
+	kind   Kind
 	until  time.Time
 }
 
@@ -73,6 +74,7 @@ var workspaceName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCom
 // SHA-256 is the item's key.
 type apiKey struct {
 	Workspace string `json:"workspace"`
+	Kind      Kind   `json:"kind"`
 	Created   int64  `json:"created"` // epoch ms
 }
 
@@ -92,8 +94,9 @@ func keyItemKey(id string) table.Key {
 	return table.Key{Partition: keysPartition + id, Sort: "key"}
 }
 
-// EnsureWorkspace makes sure that a workspace exists and that key opens it. It
-// fails when the name is not fit for one or the key opens another one.
+// EnsureWorkspace makes sure that a workspace exists and that key opens its
+// Account API. It fails when the name is not fit for one or the key opens
+// another one, and with ErrRevoked when the key was revoked.
 func (s *Store) EnsureWorkspace(ctx context.Context, name, key string) error {
 	if !workspaceName().MatchString(name) {
 		return fmt.Errorf("workspace name %q: use 1 to 63 letters, digits, - and _, beginning with a letter or digit", name)
@@ -101,36 +104,31 @@ func (s *Store) EnsureWorkspace(ctx context.Context, name, key string) error {
 	if key == "" {
 		return fmt.Errorf("workspace %q: its API key is empty", name)
 	}
-	id := keyID(key)
-	items, err := s.table.Get(ctx, []table.Key{keyItemKey(id)}, true)
+	k := s.newKey(Secret{APIKey: key}, AccountAPI, "Made by the operator", "")
+	items, err := s.table.Get(ctx, []table.Key{keyItemKey(k.ID), listedKey(name, k.ID)}, true)
 	if err != nil {
 		return err
 	}
-	now := s.now()
-	if items[0].Exists() {
-		var k apiKey
-		if err := json.Unmarshal(items[0].Body, &k); err != nil {
+	opens, listed := items[0], items[1]
+	if opens.Exists() {
+		var a apiKey
+		if err := json.Unmarshal(opens.Body, &a); err != nil {
 			return err
 		}
-		if k.Workspace != name {
-			return fmt.Errorf("workspace %q: its API key opens another workspace already", name)
+		if a.Workspace != name || a.Kind != AccountAPI {
+			return fmt.Errorf("workspace %q: its API key opens something else already", name)
 		}
 		return nil
 	}
-	body, err := json.Marshal(apiKey{Workspace: name, Created: now.UnixMilli()})
-	if err != nil {
-		return err
+	if listed.Exists() {
+		return fmt.Errorf("workspace %q: %w", name, ErrRevoked)
 	}
-	version := now.UnixMicro()
-	workspace := table.Item{Key: table.Key{Partition: workspacesPartition, Sort: name}, Version: version, Body: []byte("{}")}
-	return errors.Join(s.table.Write(ctx, []table.Op{
-		table.Put(workspace, table.Condition{}),
-		table.Put(table.Item{Key: keyItemKey(id), Version: version, Body: body}, table.Condition{}),
-	}, nil)...)
+	return s.putKey(ctx, name, k)
 }
 
-// Revoke makes a key open nothing from now on, within keyMemory everywhere, and
-// returns the workspace that it opened. ErrUnknownKey says that it opened none.
+// Revoke makes a key that is presented open nothing from now on, within keyMemory
+// everywhere, and returns the workspace that it opened. ErrUnknownKey says that
+// it opened none.
 func (s *Store) Revoke(ctx context.Context, key string) (workspace string, err error) {
 	id := keyID(key)
 	items, err := s.table.Get(ctx, []table.Key{keyItemKey(id)}, true)
@@ -144,10 +142,7 @@ func (s *Store) Revoke(ctx context.Context, key string) (workspace string, err e
 	if err := json.Unmarshal(items[0].Body, &k); err != nil {
 		return "", err
 	}
-	err = errors.Join(s.table.Write(ctx, []table.Op{table.Delete(items[0].Key, table.Condition{})}, nil)...)
-	s.mu.Lock()
-	delete(s.known, id)
-	s.mu.Unlock()
+	_, err = s.RevokeKey(ctx, k.Workspace, id, "")
 	return k.Workspace, err
 }
 
@@ -170,36 +165,50 @@ func (s *Store) Workspaces(ctx context.Context) ([]string, error) {
 	}
 }
 
-// Authenticate returns who presents key; ErrUnknownKey when it opens nothing.
+// Authenticate returns who presents a key to the Account API; ErrUnknownKey when
+// it opens nothing there.
 func (s *Store) Authenticate(ctx context.Context, key string) (Caller, error) {
-	id := keyID(key)
+	return s.opened(ctx, AccountAPI, Secret{APIKey: key})
+}
+
+// AuthenticateEvents returns who sends usage events under a pair of keys
+// (contract E1); ErrUnknownKey when they are no pair that opens anything.
+func (s *Store) AuthenticateEvents(ctx context.Context, pair Secret) (Caller, error) {
+	if pair.AuthKey == "" {
+		return Caller{}, ErrUnknownKey
+	}
+	return s.opened(ctx, UsageEventAPI, pair)
+}
+
+func (s *Store) opened(ctx context.Context, kind Kind, secret Secret) (Caller, error) {
+	id := keyID(secret.text())
 	now := s.now()
 	s.mu.Lock()
 	known, ok := s.known[id]
 	s.mu.Unlock()
-	if ok && now.Before(known.until) {
-		return known.caller, nil
-	}
-	items, err := s.table.Get(ctx, []table.Key{keyItemKey(id)}, true)
-	if err != nil {
-		return Caller{}, err
-	}
-	if !items[0].Exists() {
+	if !ok || !now.Before(known.until) {
+		items, err := s.table.Get(ctx, []table.Key{keyItemKey(id)}, true)
+		if err != nil {
+			return Caller{}, err
+		}
+		if !items[0].Exists() {
+			s.forget(id)
+			return Caller{}, ErrUnknownKey
+		}
+		var k apiKey
+		if err := json.Unmarshal(items[0].Body, &k); err != nil {
+			return Caller{}, err
+		}
+		known = knownKey{caller: Caller{Workspace: k.Workspace, KeyID: id}, kind: k.Kind, until: now.Add(keyMemory)}
 		s.mu.Lock()
-		delete(s.known, id)
+		if len(s.known) >= keysRemembered {
+			clear(s.known)
+		}
+		s.known[id] = known
 		s.mu.Unlock()
+	}
+	if known.kind != kind {
 		return Caller{}, ErrUnknownKey
 	}
-	var k apiKey
-	if err := json.Unmarshal(items[0].Body, &k); err != nil {
-		return Caller{}, err
-	}
-	known = knownKey{caller: Caller{Workspace: k.Workspace, KeyID: id}, until: now.Add(keyMemory)}
-	s.mu.Lock()
-	if len(s.known) >= keysRemembered {
-		clear(s.known)
-	}
-	s.known[id] = known
-	s.mu.Unlock()
 	return known.caller, nil
 }
