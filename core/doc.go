@@ -17,6 +17,7 @@
 // The ports. table is the storage port, with its adapters table/dynamo
 // (DynamoDB) and table/embedded (one machine) and their contract table/tabletest.
 //
-// The plumbing. access knows workspaces, API keys and the upload lock; api
-// is the HTTP face of the families; config reads the environment.
+// The plumbing. access knows workspaces, API keys and the upload lock; identity
+// knows people, their roles and sessions, and what they changed; api is the HTTP
+// face of the families; config reads the environment.
 package core
