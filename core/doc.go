@@ -19,5 +19,6 @@
 //
 // The plumbing. access knows workspaces, API keys and the upload lock; identity
 // knows people, their roles and sessions, and what they changed; api is the HTTP
-// face of the families; config reads the environment.
+// face of the families; console is the pages for people; config reads the
+// environment.
 package core

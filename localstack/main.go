@@ -26,6 +26,8 @@ import (
 	"tenure/core/api"
 	"tenure/core/catalog"
 	"tenure/core/config"
+	"tenure/core/console"
+	"tenure/core/identity"
 	"tenure/core/resource"
 	"tenure/core/rollup"
 	"tenure/core/table/embedded"
@@ -81,12 +83,17 @@ func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	people := identity.New(store, nil)
+	pages, err := console.New(console.Config{Access: keys, Identity: people})
+	if err != nil {
+		return err
+	}
 	listener, err := net.Listen("tcp", net.JoinHostPort(c.Host, strconv.Itoa(c.Port)))
 	if err != nil {
 		return fmt.Errorf("HOST or PORT: %w", err)
 	}
 	server := &http.Server{
-		Handler:           withHealth(handler),
+		Handler:           withHealth(withConsole(pages, handler)),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       2 * time.Minute, // a 10 MB body over a slow line
 		IdleTimeout:       2 * time.Minute,
@@ -106,6 +113,9 @@ func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 	fmt.Fprintf(out, "Data in     %s\n", c.DataDir)
 	fmt.Fprintf(out, "Listening   http://%s\n", listener.Addr())
 	fmt.Fprintf(out, "API_URL=http://%s%s\n", listener.Addr(), api.BasePath)
+	if err := sayConsole(ctx, fmt.Sprintf("http://%s%s/", listener.Addr(), console.BasePath), c, keys, people, out); err != nil {
+		return err
+	}
 	select {
 	case err := <-served:
 		return err
@@ -114,6 +124,51 @@ func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 	finish, cancel := context.WithTimeout(context.Background(), c.Timeout+5*time.Second)
 	defer cancel()
 	return server.Shutdown(finish)
+}
+
+// withConsole serves the console beside the API.
+func withConsole(pages, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == console.BasePath || strings.HasPrefix(r.URL.Path, console.BasePath+"/") {
+			pages.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// sayConsole says where the console is and, for each workspace that nobody can
+// sign in to yet, the one-time link by which its first admin comes. CONSOLE_LINK
+// has further ones made.
+func sayConsole(ctx context.Context, url string, c config.Config, keys *access.Store, people *identity.Store, out io.Writer) error {
+	fmt.Fprintf(out, "Console     %s\n", url)
+	workspaces, err := keys.Workspaces(ctx)
+	if err != nil {
+		return err
+	}
+	for _, w := range workspaces {
+		members, err := people.Members(ctx, w)
+		if err != nil {
+			return err
+		}
+		if len(members) > 0 && w != c.ConsoleLink {
+			continue
+		}
+		token, err := people.AdminLink(ctx, w)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "  to become an admin of %s, once within a day: %swelcome/%s\n", w, url, token)
+	}
+	if !strings.Contains(c.ConsoleLink, "@") {
+		return nil
+	}
+	token, err := people.PasswordLink(ctx, c.ConsoleLink)
+	if err != nil {
+		return fmt.Errorf("CONSOLE_LINK: %w", err)
+	}
+	fmt.Fprintf(out, "  for %s to choose a new password, once within a day: %swelcome/%s\n", c.ConsoleLink, url, token)
+	return nil
 }
 
 // withHealth answers GET /healthz, which needs no key.

@@ -31,6 +31,10 @@ type Config struct {
 	// upload lock ends with it or, where the platform ends the process at an
 	// instant of its own, then.
 	Timeout time.Duration
+	// ConsoleLink (CONSOLE_LINK) has one more one-time link made at start: for an
+	// admin of the workspace that it names or, an e-mail address, for that person to
+	// choose a new password.
+	ConsoleLink string
 	// Table (TABLE_NAME) is the DynamoDB table; unused on one machine.
 	Table string
 	// Deployment (DEPLOYMENT) names the deployment in what functions measure.
@@ -55,6 +59,8 @@ func From(getenv func(string) string) (Config, error) {
 	c := Config{
 		Host:    text("HOST", "127.0.0.1"),
 		DataDir: text("DATA_DIR", ".data"),
+
+		ConsoleLink: getenv("CONSOLE_LINK"),
 
 		Table:      getenv("TABLE_NAME"),
 		Deployment: text("DEPLOYMENT", "tenure"),

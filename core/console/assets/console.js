@@ -1,0 +1,48 @@
+// What the console's pages gain where JavaScript runs. Everything works without.
+"use strict";
+
+// On a phone the menu is closed at first.
+if (matchMedia("(max-width: 52rem)").matches) {
+  document.querySelectorAll("details.menu").forEach((menu) => menu.removeAttribute("open"));
+}
+
+// Changing the workspace needs no further press.
+document.querySelectorAll("form.workspace").forEach((form) => {
+  form.querySelector("button").hidden = true;
+  form.querySelector("select").addEventListener("change", () => form.requestSubmit());
+});
+
+// Links that were just made are shown as they are to be sent.
+document.querySelectorAll("input[data-link]").forEach((input) => {
+  input.value = new URL(input.value, document.baseURI).href;
+});
+
+// Buttons that copy: <button data-copy="id of the field">.
+function enableCopying(within) {
+  if (!navigator.clipboard) return;
+  within.querySelectorAll("button[data-copy]").forEach((button) => {
+    if (!button.hidden) return;
+    button.hidden = false;
+    const label = button.textContent;
+    button.addEventListener("click", async () => {
+      const field = document.getElementById(button.dataset.copy);
+      await navigator.clipboard.writeText(field.value ?? field.textContent);
+      button.textContent = "Copied";
+      setTimeout(() => { button.textContent = label; }, 2000);
+    });
+  });
+}
+enableCopying(document);
+document.addEventListener("htmx:afterSwap", (event) => enableCopying(event.target));
+
+// One details of a table open at a time, and Escape closes it.
+document.addEventListener("toggle", (event) => {
+  if (!event.target.matches?.("details.act") || !event.target.open) return;
+  document.querySelectorAll("details.act[open]").forEach((other) => { if (other !== event.target) other.open = false; });
+  event.target.querySelector("input:not([type=hidden]), button")?.focus();
+}, true);
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  const open = document.querySelector("details.act[open]");
+  if (open) { open.open = false; open.querySelector("summary").focus(); }
+});

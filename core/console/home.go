@@ -1,0 +1,5 @@
+package console
+
+func home(s *server, r *request) (view, error) {
+	return view{template: "home", title: "Home"}, nil
+}

@@ -1,0 +1,274 @@
+package console
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"io"
+	"mime"
+	"net/http"
+	"path"
+	"strings"
+	"sync"
+	"time"
+
+	"tenure/core"
+	"tenure/core/identity"
+)
+
+//go:embed templates
+var templateFiles embed.FS
+
+//go:embed assets
+var assetFiles embed.FS
+
+// layout is what a template is given: the page's data and what all pages show.
+type layout struct {
+	Title string
+	// Up leads to BasePath + "/".
+	Up      string
+	Here    string
+	Data    any
+	Session *identity.Session
+	Failure *core.Failure
+	Notice  string
+	Token   string
+
+	form func(name string) string
+	now  time.Time
+}
+
+// Admin reports whether who looks may change something.
+func (l *layout) Admin() bool { return l.Session != nil && l.Session.Role == identity.Admin }
+
+// Entered returns what was entered in a field of a form that is shown again.
+func (l *layout) Entered(name string) string { return l.form(name) }
+
+// Refused returns why the field called name was refused; empty if it was not.
+func (l *layout) Refused(name string) string {
+	if l.Failure != nil && l.Failure.Field == name {
+		return l.Failure.Message
+	}
+	return ""
+}
+
+// Within reports whether the page is that of a section, or lies below it.
+func (l *layout) Within(path string) bool {
+	return l.Here == path || path != "" && strings.HasPrefix(l.Here, path+"/")
+}
+
+// Sections returns the navigation.
+func (l *layout) Sections() any { return sections }
+
+// pages holds the templates by the names of their files, each with the layout.
+// They are read when the first page is shown, not when the program starts.
+var pages = sync.OnceValues(func() (map[string]*template.Template, error) {
+	base, err := template.New("").Funcs(functions).ParseFS(templateFiles, "templates/layout/*.html")
+	if err != nil {
+		return nil, err
+	}
+	files, err := templateFiles.ReadDir("templates")
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]*template.Template{}
+	for _, f := range files {
+		if f.IsDir() {
+			continue
+		}
+		page, err := base.Clone()
+		if err == nil {
+			page, err = page.ParseFS(templateFiles, "templates/"+f.Name())
+		}
+		if err != nil {
+			return nil, err
+		}
+		all[strings.TrimSuffix(f.Name(), ".html")] = page
+	}
+	return all, nil
+})
+
+// functions are what templates may call.
+var functions = template.FuncMap{
+	"asset":  assetPath,
+	"time":   moment,
+	"day":    func(ms int64) template.HTML { return instant(ms, "2 Jan 2006") },
+	"number": number,
+	"field":  func(l *layout, name string) fieldOf { return fieldOf{l, name} },
+}
+
+// fieldOf is a field of a form, for the template that says what is wrong with it.
+type fieldOf struct {
+	Page *layout
+	Name string
+}
+
+// moment writes an instant (epoch ms) for people and for programs.
+func moment(ms int64) template.HTML { return instant(ms, "2 Jan 2006, 15:04 UTC") }
+
+func instant(ms int64, form string) template.HTML {
+	if ms == 0 {
+		return "never"
+	}
+	at := time.UnixMilli(ms).UTC()
+	return template.HTML(fmt.Sprintf(`<time datetime="%s">%s</time>`, at.Format(time.RFC3339), at.Format(form)))
+}
+
+// number writes a whole number with its thousands apart.
+func number(n any) string {
+	text := fmt.Sprint(n)
+	sign := ""
+	if strings.HasPrefix(text, "-") {
+		sign, text = "−", text[1:]
+	}
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return sign + text
+}
+
+// show answers with a view.
+func (s *server) show(w http.ResponseWriter, r *request, v view) {
+	if v.status == 0 {
+		v.status = http.StatusOK
+	}
+	if v.cookie != nil {
+		s.setCookie(w, r.Request, *v.cookie)
+	}
+	switch {
+	case v.download != nil:
+		s.send(w, r, v.download)
+	case r.json:
+		s.showJSON(w, r, v)
+	case v.template == "":
+		if v.done != "" {
+			v.to += "?done=" + v.done // the word is one of notices
+		}
+		redirect(w, r, v.to)
+	default:
+		s.showHTML(w, r, v)
+	}
+}
+
+func (s *server) showJSON(w http.ResponseWriter, r *request, v view) {
+	answer := map[string]any{"status_is_ok": v.status < http.StatusBadRequest}
+	if v.data != nil {
+		answer["data"] = v.data
+	}
+	if r.failure != nil {
+		answer["message"], answer["code"] = r.failure.Message, r.failure.Code
+		if r.failure.Field != "" {
+			answer["field"] = r.failure.Field
+		}
+	}
+	body, err := json.Marshal(answer)
+	if err != nil {
+		s.Log.Error("a page cannot be told as JSON", "page", r.Pattern, "error", err)
+		v.status, body = http.StatusInternalServerError, []byte(`{"status_is_ok":false,"message":"Internal error"}`)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(v.status)
+	_, _ = w.Write(append(body, '\n'))
+}
+
+func (s *server) showHTML(w http.ResponseWriter, r *request, v view) {
+	l := &layout{
+		Title: v.title, Up: r.up, Here: strings.TrimPrefix(r.URL.Path, BasePath+"/"), Data: v.data,
+		Session: r.session, Failure: r.failure, Notice: notices[r.URL.Query().Get("done")],
+		form: r.form.Get, now: s.Now(),
+	}
+	if l.Up == "" {
+		l.Up = "./"
+	}
+	if r.session != nil {
+		l.Token = r.session.FormToken()
+	}
+	block := "layout"
+	if v.fragment != "" && r.Header.Get("HX-Request") != "" {
+		block = v.fragment
+	}
+	var body bytes.Buffer
+	all, err := pages()
+	if err == nil {
+		if page := all[v.template]; page == nil {
+			err = fmt.Errorf("there is no template %q", v.template)
+		} else {
+			err = page.ExecuteTemplate(&body, block, l)
+		}
+	}
+	if err != nil {
+		s.Log.Error("a page cannot be shown", "page", r.Pattern, "error", err)
+		http.Error(w, "Internal error", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(v.status)
+	_, _ = body.WriteTo(w)
+}
+
+// send hands a file out.
+func (s *server) send(w http.ResponseWriter, r *request, d *download) {
+	w.Header().Set("Content-Type", d.mediaType)
+	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": d.name}))
+	if err := d.write(w); err != nil {
+		s.Log.Error("a file was cut off", "page", r.Pattern, "error", err)
+		panic(http.ErrAbortHandler) // so that nobody takes it for whole
+	}
+}
+
+// assets are the files that pages refer to, by name, with the digest that stands
+// for their content in the reference, so that browsers may keep them.
+var assets = sync.OnceValue(func() map[string]string {
+	files, err := assetFiles.ReadDir("assets")
+	if err != nil {
+		panic(err) // they are part of the program
+	}
+	digests := map[string]string{}
+	for _, f := range files {
+		content, err := assetFiles.ReadFile("assets/" + f.Name())
+		if err != nil {
+			panic(err)
+		}
+		sum := sha256.Sum256(content)
+		digests[f.Name()] = hex.EncodeToString(sum[:6])
+	}
+	return digests
+})
+
+// assetPath returns the reference to an asset, below BasePath + "/".
+func assetPath(name string) (string, error) {
+	digest, ok := assets()[name]
+	if !ok {
+		return "", fmt.Errorf("there is no asset %q", name)
+	}
+	return "assets/" + name + "?" + digest, nil
+}
+
+func serveAsset(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	digest, ok := assets()[name]
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	if r.URL.RawQuery == digest {
+		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
+	w.Header().Set("Content-Type", mediaTypes[path.Ext(name)])
+	f, err := assetFiles.Open("assets/" + name)
+	if err != nil {
+		http.NotFound(w, r)
+		return
+	}
+	defer f.Close()
+	_, _ = io.Copy(w, f)
+}
+
+// mediaTypes are those of assets; what machines believe differs.
+var mediaTypes = map[string]string{
+	".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml", ".txt": "text/plain; charset=utf-8",
+}

@@ -1,0 +1,89 @@
+package console
+
+import (
+	"net/http"
+
+	"tenure/core/identity"
+)
+
+// anybody is the role of a page that everybody may see who is signed in, also who
+// belongs to no workspace.
+const anybody identity.Role = "anybody"
+
+// route is one page, or one change that is made from a page.
+type route struct {
+	method string
+	// path is below BasePath, in the form of http.ServeMux.
+	path string
+	// role is the least one that it takes; empty for a page that needs no session.
+	role  identity.Role
+	serve func(*server, *request) (view, error)
+	// form shows the page again whose form was refused.
+	form func(*server, *request) (view, error)
+	// streams says that serve reads the body, and asks for the form token itself.
+	streams bool
+}
+
+// routes are all pages of the console.
+var routes = []route{
+	{method: http.MethodGet, path: "/{$}", role: identity.Viewer, serve: home},
+
+	{method: http.MethodGet, path: "/sign-in", serve: signInPage},
+	{method: http.MethodPost, path: "/sign-in", serve: signIn, form: signInPage},
+	{method: http.MethodGet, path: "/welcome/{token}", serve: welcomePage},
+	{method: http.MethodPost, path: "/welcome/{token}", serve: welcome, form: welcomePage},
+	{method: http.MethodPost, path: "/sign-out", role: anybody, serve: signOut},
+	{method: http.MethodPost, path: "/workspace", role: anybody, serve: switchWorkspace},
+
+	{method: http.MethodGet, path: "/keys", role: identity.Viewer, serve: keysPage},
+	{method: http.MethodPost, path: "/keys", role: identity.Admin, serve: createKey, form: keysPage},
+	{method: http.MethodPost, path: "/keys/{id}/label", role: identity.Admin, serve: labelKey, form: keysPage},
+	{method: http.MethodPost, path: "/keys/{id}/revoke", role: identity.Admin, serve: revokeKey},
+
+	{method: http.MethodGet, path: "/people", role: identity.Viewer, serve: peoplePage},
+	{method: http.MethodPost, path: "/people/invitations", role: identity.Admin, serve: invite, form: peoplePage},
+	{method: http.MethodPost, path: "/people/invitations/{id}/take-back", role: identity.Admin, serve: takeBack},
+	{method: http.MethodPost, path: "/people/{id}/role", role: identity.Admin, serve: setRole, form: peoplePage},
+	{method: http.MethodPost, path: "/people/{id}/remove", role: identity.Admin, serve: removeMember, form: peoplePage},
+
+	{method: http.MethodGet, path: "/audit", role: identity.Viewer, serve: auditPage},
+
+	{method: http.MethodGet, path: "/profile", role: anybody, serve: profilePage},
+	{method: http.MethodPost, path: "/profile/password", role: anybody, serve: changePassword, form: profilePage},
+	{method: http.MethodPost, path: "/profile/sessions/{id}/end", role: anybody, serve: endSession},
+	{method: http.MethodPost, path: "/profile/sessions/end-others", role: anybody, serve: endOtherSessions},
+}
+
+// section is a place in the navigation.
+type section struct {
+	// Path is below BasePath + "/"; Icon names a symbol of icons.svg.
+	Path, Title, Icon string
+}
+
+// sections are the navigation, by groups. Integrations come to stand between the
+// data and the settings.
+var sections = []struct {
+	Title string
+	Items []section
+}{
+	{"", []section{{"", "Home", "home"}}},
+	{"Settings", []section{
+		{"keys", "API keys", "key"},
+		{"people", "People", "people"},
+		{"audit", "Audit log", "list"},
+	}},
+}
+
+// notices are what people are told after a change, by the word that leads back.
+var notices = map[string]string{
+	"key-labelled":      "The key has its new label.",
+	"key-revoked":       "The key is revoked. It opens nothing any more, everywhere within five seconds.",
+	"taken-back":        "The invitation is taken back.",
+	"role-changed":      "The role is changed.",
+	"member-removed":    "The person no longer belongs to this workspace.",
+	"password-changed":  "Your password is changed, and your other sessions have ended.",
+	"session-ended":     "The session has ended.",
+	"sessions-ended":    "All your other sessions have ended.",
+	"signed-out":        "You are signed out.",
+	"workspace-changed": "You are looking at another workspace now.",
+}
