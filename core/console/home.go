@@ -1,5 +1,5 @@
 package console
 
 func home(s *server, r *request) (view, error) {
-	return view{template: "home", title: "Home"}, nil
+	return view{template: "home", title: "Home", data: struct{}{}}, nil
 }

@@ -1,0 +1,161 @@
+package console_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"tenure/core/access"
+	"tenure/core/console"
+	"tenure/core/identity"
+	"tenure/core/table/embedded"
+)
+
+// world is a console with two workspaces, acme and globex.
+type world struct {
+	*testing.T
+	access *access.Store
+	people *identity.Store
+	store  *embedded.Table
+	server *httptest.Server
+	ms     atomic.Int64
+}
+
+func (w *world) Now() time.Time          { return time.UnixMilli(w.ms.Load()) }
+func (w *world) advance(d time.Duration) { w.ms.Add(d.Milliseconds()) }
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{T: t}
+	w.ms.Store(1_700_000_000_000)
+	store, err := embedded.Open(t.TempDir(), embedded.Options{Now: w.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	w.store, w.access, w.people = store, access.New(store, w.Now), identity.New(store, w.Now)
+	for _, workspace := range []string{"acme", "globex"} {
+		if err := w.access.EnsureWorkspace(t.Context(), workspace, "not-a-real-key-of-"+workspace); err != nil {
+			t.Fatal(err)
+		}
+	}
+	handler, err := console.New(console.Config{Access: w.access, Identity: w.people, Now: w.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.server = httptest.NewServer(handler)
+	t.Cleanup(w.server.Close)
+	return w
+}
+
+const password = "not a real password"
+
+// browser is somebody's browser.
+type browser struct {
+	w      *world
+	client *http.Client
+	token  string // of forms
+}
+
+// stranger returns the browser of somebody who is not signed in.
+func (w *world) stranger() *browser {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return &browser{w: w, client: &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+}
+
+// as returns the browser of somebody who is signed in to a workspace, in a role.
+func (w *world) as(workspace, email string, role identity.Role) *browser {
+	w.Helper()
+	var link string
+	var err error
+	arrival := url.Values{"name": {"Somebody"}, "password": {password}}
+	if members, _ := w.people.Members(w.Context(), workspace); len(members) == 0 && role == identity.Admin {
+		link, err = w.people.AdminLink(w.Context(), workspace)
+		arrival.Set("email", email)
+	} else {
+		_, link, err = w.people.Invite(w.Context(), workspace, email, role, "")
+	}
+	if err != nil {
+		w.Fatal(err)
+	}
+	b := w.stranger()
+	if a := b.post("/welcome/"+link, arrival); a.status != http.StatusSeeOther {
+		w.Fatalf("%s does not get in: %d %s", email, a.status, a.body)
+	}
+	b.token = b.get("/profile").header.Get("X-Form-Token")
+	return b
+}
+
+// answer is what a browser got.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// data returns the data of a JSON answer.
+func (a answer) data(t *testing.T, to any) {
+	t.Helper()
+	var envelope struct{ Data json.RawMessage }
+	if err := json.Unmarshal([]byte(a.body), &envelope); err != nil {
+		t.Fatalf("%s: %v", a.body, err)
+	}
+	if err := json.Unmarshal(envelope.Data, to); err != nil {
+		t.Fatalf("%s: %v", a.body, err)
+	}
+}
+
+// send sends a request; header may be nil.
+func (b *browser) send(method, path string, body io.Reader, header http.Header) answer {
+	b.w.Helper()
+	r, err := http.NewRequestWithContext(b.w.Context(), method, b.w.server.URL+console.BasePath+path, body)
+	if err != nil {
+		b.w.Fatal(err)
+	}
+	for name, values := range header {
+		r.Header[name] = values
+	}
+	response, err := b.client.Do(r)
+	if err != nil {
+		b.w.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		b.w.Fatal(err)
+	}
+	return answer{response.StatusCode, response.Header, string(text)}
+}
+
+func (b *browser) get(path string) answer { return b.send(http.MethodGet, path, nil, nil) }
+
+var (
+	formType = http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
+	wantJSON = http.Header{"Accept": {"application/json"}}
+)
+
+// json asks for a page as JSON.
+func (b *browser) json(path string) answer { return b.send(http.MethodGet, path, nil, wantJSON) }
+
+// post sends a form as one of the pages does, with the form token.
+func (b *browser) post(path string, form url.Values) answer {
+	sent := url.Values{"form_token": {b.token}}
+	for name, values := range form {
+		sent[name] = values
+	}
+	return b.send(http.MethodPost, path, strings.NewReader(sent.Encode()), formType)
+}
