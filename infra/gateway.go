@@ -11,6 +11,7 @@ import (
 
 	"tenure/core/api"
 	"tenure/core/catalog"
+	"tenure/core/console"
 )
 
 // object is a JSON object.
@@ -21,7 +22,8 @@ type object = map[string]any
 const gatewayTimeout = 29_000
 
 // Gateway returns the description of the API that API Gateway takes: the paths
-// and methods of the Account API, each with the function that serves it. What
+// and methods of the Account API and those of the console, each with the function
+// that serves it. What
 // requests and answers hold is not part of it; see the product's own
 // description. It is a snippet of a CloudFormation template.
 func Gateway() ([]byte, error) {
@@ -34,6 +36,10 @@ func Gateway() ([]byte, error) {
 			paths[path] = item
 		}
 		item[strings.ToLower(r.Method)] = operation(r)
+	}
+	// Which page of the console is asked for is its own business.
+	for _, path := range []string{"", "/{page+}"} {
+		paths[console.BasePath+path] = object{"x-amazon-apigateway-any-method": operation(api.Route{Path: path, Function: consoleFunction})}
 	}
 	text, err := json.MarshalIndent(object{
 		"openapi":                               "3.0.1",
@@ -71,7 +77,7 @@ func responses() object {
 	}
 }
 
-var pathParameter = regexp.MustCompile(`\{(\w+)\}`)
+var pathParameter = regexp.MustCompile(`\{(\w+)\+?\}`)
 
 // operation describes one method of one path.
 func operation(r api.Route) object {

@@ -42,17 +42,28 @@ var unfinished = []string{"*/jobs", "*/journal/*", "*/lists"}
 // derived are the partitions of what the rollup keeps about accounts.
 var derived = []string{"*/derived/*", "*/wake/*"}
 
-// Functions returns the names of all functions: those behind the gateway, as
-// api.Route has them, then the rollup and the clock.
-func Functions() []string {
+// consoleFunction is the name of the function that serves the pages for people.
+const consoleFunction = "console"
+
+// apiFunctions returns the names of the functions that serve the API, as
+// api.Route has them.
+func apiFunctions() []string {
 	var all []string
 	for _, r := range api.Routes(catalog.All()) {
 		if !slices.Contains(all, r.Function) {
 			all = append(all, r.Function)
 		}
 	}
-	return append(all, "rollup", "clock")
+	return all
 }
+
+// Functions returns the names of all functions: those behind the gateway, then
+// the rollup and the clock.
+func Functions() []string { return append(apiFunctions(), consoleFunction, "rollup", "clock") }
+
+// ofPeople are the partitions of who may sign in to the console and of what they
+// changed there (see core/identity).
+var ofPeople = []string{"~people/*", "~links/*", "~attempts/*", "*/people", "*/people.changes", "*/invitations", "*/audit/*"}
 
 // Grants returns what a function may do with the table.
 func Grants(function string) Grant {
@@ -65,6 +76,12 @@ func Grants(function string) Grant {
 			for _, f := range catalog.All() { // it ends what their uploads have left half done
 				g.Write = append(g.Write, ofFamily(f)...)
 			}
+		}
+	case consoleFunction:
+		// Pages show what all families hold, and complete what they meet half done.
+		g.Write = slices.Concat(ofPeople, unfinished, []string{keysPartitions, workspacesPartition, "*/keys"})
+		for _, f := range append(catalog.All(), subscriptions.Movements) {
+			g.Write = append(append(g.Write, ofFamily(f)...), marks(f))
 		}
 	case "search":
 		g.Read = []string{keysPartitions}

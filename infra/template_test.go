@@ -22,6 +22,7 @@ import (
 	"tenure/core/api"
 	"tenure/core/catalog"
 	"tenure/core/config"
+	"tenure/core/console"
 	"tenure/core/resource"
 	"tenure/core/rollup"
 	"tenure/core/table"
@@ -328,7 +329,13 @@ func TestTheGatewayTheDescriptionAndTheFunctionsAgree(t *testing.T) {
 			}
 		}
 	}
-	if len(document.Paths) != len(described.Paths) || routes < 80 {
+	for _, path := range []string{console.BasePath, console.BasePath + "/{page+}"} {
+		page := document.Paths[path]
+		if id := calls(page["x-amazon-apigateway-any-method"].Integration.URI); len(page) != 1 || id != LogicalID(consoleFunction) {
+			t.Errorf("%s calls %s", path, id)
+		}
+	}
+	if len(document.Paths) != len(described.Paths)+2 || routes < 80 {
 		t.Errorf("the gateway has %d paths, the description %d with %d methods", len(document.Paths), len(described.Paths), routes)
 	}
 	if got := status("accounts", http.MethodPatch, api.BasePath+"/accounts"); got != http.StatusMethodNotAllowed {
@@ -342,10 +349,7 @@ func handlersOf(t *testing.T) map[string]http.Handler {
 	t.Helper()
 	store := openStore(t)
 	handlers := map[string]http.Handler{}
-	for _, function := range Functions() {
-		if function == "rollup" || function == "clock" {
-			continue
-		}
+	for _, function := range apiFunctions() {
 		h, err := api.New(api.Config{
 			Engine: resource.New(resource.Config{Table: store, Root: catalog.Root}), Access: access.New(store, nil), Timeout: time.Minute,
 			Function: function, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),

@@ -62,4 +62,7 @@ WORKSPACES=$WORKSPACES .build/operate -table "$stack" workspaces
 api=$(sam list stack-outputs --stack-name "$stack" --output json | "$python" -c '
 import json, sys
 print(next(o["OutputValue"] for o in json.load(sys.stdin) if o["OutputKey"] == "ApiId"))')
+console=$endpoint/restapis/$api/local/_user_request_/admin/
+echo "Console     $console"
+.build/operate -table "$stack" -url "$console" admin "${WORKSPACES%%:*}"
 echo "API_URL=$endpoint/restapis/$api/local/_user_request_/api/v2"

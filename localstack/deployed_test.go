@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"runtime"
@@ -28,6 +29,8 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"tenure/core/access"
+	"tenure/core/api"
+	"tenure/core/console"
 	"tenure/core/table/dynamo"
 	"tenure/localstack/e2e"
 )
@@ -132,6 +135,7 @@ func TestDeployed(t *testing.T) {
 	t.Run("lock", func(t *testing.T) { testDeployedLock(t, base, newWorkspace(t)) })
 	t.Run("clock", testDeployedClock)
 	t.Run("keys", func(t *testing.T) { testOperator(t, base) })
+	t.Run("console", func(t *testing.T) { testDeployedConsole(t, base) })
 	t.Run("all", func(t *testing.T) {
 		e2e.Run(t, e2e.Target{
 			BaseURL: base, MaxPlainBody: maxPlainBody, IgnoresEmptySegments: true, NewWorkspace: newWorkspace, Chosen: throughDeployment,
@@ -369,4 +373,60 @@ func testOperator(t *testing.T, base string) {
 	}
 	operate(key, "revoke")
 	eventually(t, "the end of the key", func() bool { return status() == http.StatusUnauthorized })
+}
+
+// testDeployedConsole comes in by the operator's link, and makes a key that opens
+// the API.
+func testDeployedConsole(t *testing.T, base string) {
+	admin := strings.TrimSuffix(base, api.BasePath) + console.BasePath + "/"
+	link, err := operate(t, "", "-url", admin, "admin", "first")
+	if err != nil {
+		t.Fatalf("operate: %v\n%s", err, link)
+	}
+	lines := strings.Split(strings.TrimSpace(link), "\n")
+	link = lines[len(lines)-1]
+	var cookie, token string
+	send := func(method, url string, form url.Values) (*http.Response, string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(form.Encode()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("X-Form-Token", token)
+		// By hand, as the endpoint speaks no HTTPS, and the cookie is for that alone.
+		r.Header.Set("Cookie", cookie)
+		response, err := (&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return response, string(body)
+	}
+	if r, body := send("GET", link, nil); r.StatusCode != http.StatusOK || !strings.Contains(body, "Welcome to first") {
+		t.Fatalf("status %d: %s", r.StatusCode, body)
+	}
+	r, body := send("POST", link, url.Values{"email": {"ann@example.com"}, "name": {"Ann"}, "password": {"not a real password"}})
+	if cookie, _, _ = strings.Cut(r.Header.Get("Set-Cookie"), ";"); r.StatusCode != http.StatusSeeOther || !strings.HasPrefix(cookie, "__Host-tenure=") {
+		t.Fatalf("status %d, %v: %s", r.StatusCode, r.Header, body)
+	}
+	for page, holds := range map[string]string{"": "Home", "keys": "API keys", "people": "ann@example.com", "audit": "member.joined"} {
+		r, body := send("GET", admin+page, nil)
+		if token = r.Header.Get("X-Form-Token"); r.StatusCode != http.StatusOK || !strings.Contains(body, holds) {
+			t.Errorf("%q: status %d: %s", page, r.StatusCode, body)
+		}
+	}
+	_, body = send("POST", admin+"keys", url.Values{"label": {"Made in the console"}, "kind": {"account"}})
+	_, key, _ := strings.Cut(body, `id="api-key" readonly value="`)
+	key, _, _ = strings.Cut(key, `"`)
+	if r, _ := deployedRequest(t, "GET", base+"/accounts", key, "", false); r.StatusCode != http.StatusOK {
+		t.Errorf("the key that was made: status %d; the page: %s", r.StatusCode, body)
+	}
+	if r, _ := send("GET", admin+"assets/console.css", nil); r.StatusCode != http.StatusOK || !strings.HasPrefix(r.Header.Get("Content-Type"), "text/css") {
+		t.Errorf("the style sheet: status %d, %v", r.StatusCode, r.Header)
+	}
 }

@@ -191,6 +191,7 @@ var sampleWants = []struct {
 	{"accounts", "accounts-malformed-json", 200, `"code":"malformed","failed_results":[]}`},
 	{"accounts", "accounts-malformed-gzip", 200, `"message":"The body is not valid gzip`},
 	{"accounts", "accounts-malformed-path", 200, `"code":"not_found"`},
+	{"console", "console", 200, "<h1>Sign in</h1>"},
 	// And once more, as what was malformed must have left the function fit for.
 	{"accounts", "accounts", 200, `"unchanged":1,`},
 }

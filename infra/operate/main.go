@@ -3,11 +3,14 @@
 //
 //	operate -table NAME workspaces   make sure of the workspaces in WORKSPACES ("name:KEY,name2:KEY2")
 //	operate -table NAME key NAME     make a new API key of a workspace, and the workspace if need be; printed once
+//	operate -table NAME -url URL admin NAME      make a one-time link by which whoever has it becomes an admin of a workspace
+//	operate -table NAME -url URL password EMAIL  make a one-time link by which somebody chooses a new password
 //	operate -table NAME revoke       revoke the API key read from standard input
 //	operate -table NAME reprocess    derive MRR, movements and renewal dates of all accounts anew
 //	operate -table NAME -queue URL replay   take up the changes in the dead-letter queue again
 //
-// The table, and the queue, are outputs of the stack.
+// The table, the queue and the URL, which is that of the console, are outputs of
+// the stack.
 package main
 
 import (
@@ -19,6 +22,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -27,6 +31,7 @@ import (
 	"tenure/core/access"
 	"tenure/core/catalog"
 	"tenure/core/config"
+	"tenure/core/identity"
 	"tenure/core/resource"
 	"tenure/core/rollup"
 	"tenure/core/table/dynamo"
@@ -37,16 +42,17 @@ func main() {
 	defer stop()
 	table := flag.String("table", "", "name of the table")
 	queue := flag.String("queue", "", "URL of the dead-letter queue")
+	url := flag.String("url", "", "URL of the console")
 	flag.Parse()
-	if err := run(ctx, *table, *queue, flag.Args(), os.Stdin, os.Stdout); err != nil {
+	if err := run(ctx, *table, *queue, *url, flag.Args(), os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "operate:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, table, queue string, args []string, in io.Reader, out io.Writer) error {
+func run(ctx context.Context, table, queue, url string, args []string, in io.Reader, out io.Writer) error {
 	if table == "" || len(args) == 0 {
-		return errors.New("usage: operate -table NAME workspaces | key WORKSPACE | revoke | reprocess | replay")
+		return errors.New("usage: operate -table NAME workspaces | key WORKSPACE | admin WORKSPACE | password EMAIL | revoke | reprocess | replay")
 	}
 	sdk, err := awsconfig.LoadDefaultConfig(ctx)
 	if err != nil {
@@ -54,7 +60,7 @@ func run(ctx context.Context, table, queue string, args []string, in io.Reader, 
 	}
 	on := dynamo.Open(dynamo.NewClient(sdk), table, dynamo.Options{})
 	o := &operator{
-		sdk: sdk, out: out, keys: access.New(on, nil),
+		sdk: sdk, out: out, keys: access.New(on, nil), people: identity.New(on, nil), url: url,
 		engine: resource.New(resource.Config{Table: on, Root: catalog.Root, Shards: dynamo.Shards}),
 	}
 	o.rollup = rollup.New(o.engine)
@@ -63,6 +69,12 @@ func run(ctx context.Context, table, queue string, args []string, in io.Reader, 
 		return o.workspaces(ctx)
 	case command == "key" && len(args) == 2:
 		return o.key(ctx, args[1])
+	case (command == "admin" || command == "password") && len(args) == 2 && url == "":
+		return errors.New(command + " needs -url URL")
+	case command == "admin" && len(args) == 2:
+		return o.admin(ctx, args[1])
+	case command == "password" && len(args) == 2:
+		return o.password(ctx, args[1])
 	case command == "revoke":
 		return o.revoke(ctx, in)
 	case command == "reprocess":
@@ -80,6 +92,8 @@ type operator struct {
 	sdk    aws.Config
 	out    io.Writer
 	keys   *access.Store
+	people *identity.Store
+	url    string // of the console
 	engine *resource.Engine
 	rollup *rollup.Rollup
 }
@@ -108,6 +122,36 @@ func (o *operator) key(ctx context.Context, workspace string) error {
 	}
 	fmt.Fprintf(o.out, "Workspace   %s\nAPI key     %s\n", workspace, key)
 	return nil
+}
+
+func (o *operator) admin(ctx context.Context, workspace string) error {
+	names, err := o.keys.Workspaces(ctx)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(names, workspace) {
+		return fmt.Errorf("there is no workspace %q", workspace)
+	}
+	token, err := o.people.AdminLink(ctx, workspace)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(o.out, "To become an admin of %s, once within a day:\n%s\n", workspace, o.link(token))
+	return nil
+}
+
+func (o *operator) password(ctx context.Context, email string) error {
+	token, err := o.people.PasswordLink(ctx, email)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(o.out, "For %s to choose a new password, once within a day:\n%s\n", email, o.link(token))
+	return nil
+}
+
+// link returns the address of a one-time link.
+func (o *operator) link(token string) string {
+	return strings.TrimSuffix(o.url, "/") + "/welcome/" + token
 }
 
 func (o *operator) revoke(ctx context.Context, in io.Reader) error {

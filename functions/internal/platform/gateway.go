@@ -19,6 +19,7 @@ import (
 // handler. Answers are streamed, so that their size is not limited to that of a
 // Lambda payload, or with buffer returned whole.
 func gateway(handler http.Handler, buffer bool) func(context.Context, json.RawMessage) (any, error) {
+	handler = namingHost(handler)
 	adapter := httpadapter.New(handler)
 	return func(ctx context.Context, payload json.RawMessage) (any, error) {
 		event, err := proxyEvent(payload)
@@ -36,6 +37,17 @@ func gateway(handler http.Handler, buffer bool) func(context.Context, json.RawMe
 	}
 }
 
+// namingHost has a request name the host it was sent to, as it does everywhere
+// but where it is made from an event.
+func namingHost(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if host := r.Header.Get("Host"); host != "" {
+			r.Host = host
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // proxyEvent reads an event of a REST API's Lambda proxy integration. Its path
 // is put together from the template of the resource and the values of its
 // parameters, which gateways agree on better than on the path as a whole.
@@ -48,14 +60,26 @@ func proxyEvent(payload json.RawMessage) (events.APIGatewayProxyRequest, error) 
 		return event, errors.New("the event is not one of an API Gateway proxy integration: it needs httpMethod and path")
 	}
 	if event.Resource != "" {
+		trailing := strings.HasSuffix(event.Path, "/") || strings.HasSuffix(event.RequestContext.Path, "/")
 		event.Path = pathParameter.ReplaceAllStringFunc(event.Resource, func(name string) string {
+			if rest, greedy := strings.CutSuffix(strings.Trim(name, "{}"), "+"); greedy {
+				segments := strings.Split(event.PathParameters[rest], "/")
+				for i := range segments {
+					segments[i] = segment(segments[i])
+				}
+				return strings.Join(segments, "/")
+			}
 			return segment(event.PathParameters[strings.Trim(name, "{}")])
 		})
+		if trailing && !strings.HasSuffix(event.Path, "/") { // which no resource has
+			event.Path += "/"
+		}
 	}
 	return event, nil
 }
 
-var pathParameter = regexp.MustCompile(`\{\w+\}`)
+// pathParameter is one segment of a path, or with + the rest of it.
+var pathParameter = regexp.MustCompile(`\{\w+\+?\}`)
 
 // segment returns a path parameter, which API Gateway hands on as the client
 // escaped it, as a segment of a path.

@@ -15,8 +15,8 @@ import (
 
 // seen is what a handler saw of a request.
 type seen struct {
-	path, query, body string
-	header            http.Header
+	path, query, body, host string
+	header                  http.Header
 }
 
 // watch returns a handler that answers with status 200, and what it has seen last.
@@ -24,7 +24,7 @@ func watch() (http.Handler, *seen) {
 	s := &seen{}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		*s = seen{r.URL.EscapedPath(), r.URL.RawQuery, string(body), r.Header}
+		*s = seen{r.URL.EscapedPath(), r.URL.RawQuery, string(body), r.Host, r.Header}
 		w.WriteHeader(http.StatusOK)
 	}), s
 }
@@ -75,7 +75,9 @@ func TestPathsArePutTogetherFromTheResource(t *testing.T) {
 		want                 string
 	}{
 		{"no parameter", "/api/v2/accounts", "/api/v2/accounts", nil, "/api/v2/accounts"},
-		{"a trailing slash", "/api/v2/accounts", "/api/v2/accounts/", nil, "/api/v2/accounts"},
+		{"a trailing slash", "/api/v2/accounts", "/api/v2/accounts/", nil, "/api/v2/accounts/"},
+		{"the rest of a path", "/admin/{page+}", "/admin/a%2Fb/c%20d", map[string]string{"page": "a%2Fb/c%20d"}, "/admin/a%2Fb/c%20d"},
+		{"the rest of a path with a slash", "/admin/{page+}", "/admin/x/", map[string]string{"page": "x"}, "/admin/x/"},
 		{"as the client escaped it", "/accounts/{id}", "/accounts/a%2Fb%20c", map[string]string{"id": "a%2Fb%20c"}, "/accounts/a%2Fb%20c"},
 		{"an at sign escaped", "/accounts/{id}", "/accounts/x%40example.com", map[string]string{"id": "x%40example.com"}, "/accounts/x@example.com"},
 		{"a percent sign", "/accounts/{id}", "/accounts/50%25", map[string]string{"id": "50%25"}, "/accounts/50%25"},
@@ -104,12 +106,15 @@ func TestRequestsArriveAsTheyWereSent(t *testing.T) {
 	binary := "\x1f\x8b\x00\xff"
 	streamOf(t, handler, events.APIGatewayProxyRequest{
 		HTTPMethod: "POST", Resource: "/accounts", Path: "/accounts",
-		MultiValueHeaders:               map[string][]string{"content-encoding": {"gzip"}, "Accept": {"a", "b"}},
+		MultiValueHeaders:               map[string][]string{"content-encoding": {"gzip"}, "Accept": {"a", "b"}, "Host": {"api.example.com"}},
 		MultiValueQueryStringParameters: map[string][]string{"api_key": {"a b&c", "d"}},
 		Body:                            base64.StdEncoding.EncodeToString([]byte(binary)), IsBase64Encoded: true,
 	})
 	if saw.body != binary || saw.header.Get("Content-Encoding") != "gzip" || len(saw.header["Accept"]) != 2 {
 		t.Errorf("%+v", *saw)
+	}
+	if saw.host != "api.example.com" {
+		t.Errorf("host %s", saw.host)
 	}
 	if saw.query != "api_key=a+b%26c&api_key=d" {
 		t.Errorf("query %s", saw.query)

@@ -101,6 +101,34 @@ func (m *measurements) served(ctx context.Context, s api.Served) {
 	m.emit(ctx, "request", metrics, attrs...)
 }
 
+// pages logs each request for a page that was answered, without what stands in
+// its path.
+func (m *measurements) pages(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now()
+		seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+		defer func() {
+			m.emit(r.Context(), "page", []metric{
+				{"Requests", "Count", 1},
+				{"ServerErrors", "Count", count(seen.status >= http.StatusInternalServerError)},
+				{"Duration", "Milliseconds", float64(time.Since(began).Microseconds()) / 1000},
+			}, slog.String("route", r.Pattern), slog.Int("status", seen.status))
+		}()
+		next.ServeHTTP(seen, r)
+	})
+}
+
+// statusWriter remembers the status of an answer.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
 func count(is bool) float64 {
 	if is {
 		return 1

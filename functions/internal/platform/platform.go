@@ -7,6 +7,7 @@ package platform
 import (
 	"errors"
 	"log/slog"
+	"net/http"
 	"os"
 	"runtime/debug"
 	"strconv"
@@ -21,6 +22,7 @@ import (
 	"tenure/core/config"
 	"tenure/core/resource"
 	"tenure/core/rollup"
+	"tenure/core/table"
 	"tenure/core/table/dynamo"
 )
 
@@ -33,6 +35,7 @@ type environment struct {
 	settings config.Config
 	log      *slog.Logger
 	measured *measurements
+	table    table.Table
 	engine   *resource.Engine
 	keys     *access.Store
 }
@@ -49,6 +52,26 @@ func ServeAPI(name string) {
 		fail(env.log, err)
 	}
 	lambda.Start(gateway(handler, env.settings.Buffer))
+}
+
+// ServePages serves what make makes of the environment behind API Gateway. It is
+// made by the function itself, so that no other one has to carry it.
+func ServePages(name string, make func(Environment) (http.Handler, error)) {
+	env := start(name)
+	pages, err := make(Environment{Settings: env.settings, Log: env.log, Table: env.table, Keys: env.keys, Engine: env.engine})
+	if err != nil {
+		fail(env.log, err)
+	}
+	lambda.Start(gateway(env.measured.pages(pages), env.settings.Buffer))
+}
+
+// Environment is what a function of its own making works with.
+type Environment struct {
+	Settings config.Config
+	Log      *slog.Logger
+	Table    table.Table
+	Keys     *access.Store
+	Engine   *resource.Engine
 }
 
 // ServeStream keeps derived values up to date by the stream of the table.
@@ -77,7 +100,7 @@ func start(name string) *environment {
 	}
 	on := dynamo.Open(dynamo.NewClient(sdkConfig(os.Getenv)), settings.Table, dynamo.Options{})
 	return &environment{
-		settings: settings, log: log, measured: &measurements{log: log, deployment: settings.Deployment}, keys: access.New(on, nil),
+		settings: settings, log: log, table: on, measured: &measurements{log: log, deployment: settings.Deployment}, keys: access.New(on, nil),
 		engine: resource.New(resource.Config{Table: on, Root: catalog.Root, Shards: dynamo.Shards}),
 	}
 }
