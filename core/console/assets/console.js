@@ -1,10 +1,11 @@
 // What the console's pages gain where JavaScript runs. Everything works without.
 "use strict";
 
-// On a phone the menu is closed at first.
-if (matchMedia("(max-width: 52rem)").matches) {
-  document.querySelectorAll("details.menu").forEach((menu) => menu.removeAttribute("open"));
-}
+// On a phone the menu is closed at first; on anything wider it is always there.
+const narrow = matchMedia("(max-width: 52rem)");
+const fitMenu = () => document.querySelectorAll("details.menu").forEach((menu) => { menu.open = !narrow.matches; });
+fitMenu();
+narrow.addEventListener("change", fitMenu);
 
 // Changing the workspace needs no further press.
 document.querySelectorAll("form.workspace").forEach((form) => {
