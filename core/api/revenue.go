@@ -5,11 +5,9 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 
 	"tenure/core"
 	"tenure/core/resource"
-	"tenure/core/revenue"
 	"tenure/core/schema"
 	"tenure/core/subscriptions"
 )
@@ -133,7 +131,7 @@ func movements(s *server, r *request) answer {
 		Name:  "until now",
 		Match: func(m schema.Record) bool { return subscriptions.MovementDate(m) <= now },
 	}}
-	totals, err := s.totals(r, l)
+	totals, err := s.totals(r, window)
 	if err != nil {
 		return s.answerError(r, err)
 	}
@@ -143,26 +141,10 @@ func movements(s *server, r *request) answer {
 
 // totals returns what the movements of a window come to, as members of the
 // answer.
-func (s *server) totals(r *request, l resource.List) ([]byte, error) {
-	window := resource.Range{From: l.Range.From, Until: min(l.Range.Until, s.Engine.Now()+1)}
-	l.Filter = nil
-	l.Range = &resource.Range{From: math.MinInt64, Until: max(window.From, math.MinInt64+1)}
-	var t revenue.Totals
-	for m, err := range s.Engine.Rows(r.ctx, l) {
-		if err != nil {
-			return nil, err
-		}
-		if m.Numbers[0] < window.From {
-			t.Before(m.Numbers[1])
-		}
-	}
-	l.Range = &window
-	for m, err := range s.Engine.Rows(r.ctx, l) {
-		if err != nil {
-			return nil, err
-		}
-		kind, _, _ := strings.Cut(m.Text, "\x00")
-		t.Add(m.Group, kind, m.Numbers[1], m.Numbers[2])
+func (s *server) totals(r *request, window resource.Range) ([]byte, error) {
+	t, err := subscriptions.MovementTotals(r.ctx, s.Engine, r.caller.Workspace, window)
+	if err != nil {
+		return nil, err
 	}
 	b := []byte(`,"totals":{`)
 	for _, kind := range []string{"new", "expansion", "contraction", "churn"} {

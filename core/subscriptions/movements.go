@@ -1,7 +1,9 @@
 package subscriptions
 
 import (
+	"context"
 	"math"
+	"strings"
 
 	"tenure/core/resource"
 	"tenure/core/revenue"
@@ -73,3 +75,63 @@ func MovementRecords(account string, movements []revenue.Movement) []schema.Reco
 
 // MovementDate returns the date of a movement, in epoch ms.
 func MovementDate(r schema.Record) int64 { return r[movementDate].Int() }
+
+// Movement is a movement of MRR as the ledger has it: amounts in cents, its date
+// in epoch ms.
+type Movement struct {
+	Account string
+	Date    int64
+	Type    string
+	Amount  int64
+	After   int64
+}
+
+// MovementOf returns what a record of Movements says.
+func MovementOf(r schema.Record) Movement {
+	return Movement{
+		Account: r[movementAccount].Text(), Date: r[movementDate].Int(), Type: r[movementType].Text(),
+		Amount: r[movementAmount].Int(), After: r[movementAfter].Int(),
+	}
+}
+
+// MovementTotals returns what the movements of a workspace in a window come to,
+// those in the future left out (contract Q23). It reads the index of the ledger
+// alone.
+func MovementTotals(ctx context.Context, e *resource.Engine, workspace string, window resource.Range) (revenue.Totals, error) {
+	opening, err := OpeningMRR(ctx, e, workspace, window.From)
+	if err != nil {
+		return revenue.Totals{}, err
+	}
+	return MovementTotalsFrom(ctx, e, workspace, window, opening)
+}
+
+// OpeningMRR returns the MRR of a workspace at an instant (epoch ms), in cents:
+// the sum of all movements before.
+func OpeningMRR(ctx context.Context, e *resource.Engine, workspace string, at int64) (int64, error) {
+	var t revenue.Totals
+	before := resource.Range{From: math.MinInt64, Until: max(at, math.MinInt64+1)}
+	for m, err := range e.Rows(ctx, resource.List{Workspace: workspace, Family: Movements, Range: &before}) {
+		if err != nil {
+			return 0, err
+		}
+		if m.Numbers[0] < at {
+			t.Before(m.Numbers[1])
+		}
+	}
+	return t.Opening, nil
+}
+
+// MovementTotalsFrom is MovementTotals where the MRR at the beginning of the
+// window is known.
+func MovementTotalsFrom(ctx context.Context, e *resource.Engine, workspace string, window resource.Range, opening int64) (revenue.Totals, error) {
+	t := revenue.Totals{Opening: opening}
+	window.Until = min(window.Until, e.Now()+1)
+	for m, err := range e.Rows(ctx, resource.List{Workspace: workspace, Family: Movements, Range: &window}) {
+		if err != nil {
+			return t, err
+		}
+		kind, _, _ := strings.Cut(m.Text, "\x00")
+		t.Add(m.Group, kind, m.Numbers[1], m.Numbers[2])
+	}
+	return t, nil
+}
