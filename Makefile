@@ -32,7 +32,7 @@ PLAINLY := ^(TestOnDynamoDBLocal|TestLargeValuesOnTheEmbeddedStore|TestFunctions
 # machine it is said in a line what is left out, and why.
 left_out = { echo "left out: $(1)"; [ "$(CI)" != "true" ]; }
 
-.PHONY: help run test templates bench build functions binaries operate tools fmt fuzz clean deploy deploy-local stop-local
+.PHONY: help run demo test templates bench build functions binaries operate tools fmt fuzz clean deploy deploy-local stop-local
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -43,6 +43,10 @@ run: build ## start the product on the embedded store; it says where, and with w
 build: ## build the program that make run starts
 	@command -v go >/dev/null || { echo "Go is not installed: see https://go.dev/dl"; exit 1; }
 	@$(PLAIN) go build -o $(BUILD)/tenure ./localstack
+
+demo: ## fill the running product with a year of made-up data, through its API (ARGS="-accounts 500 -seed 1")
+	@$(PLAIN) go build -o $(BUILD)/demo ./localstack/demo
+	@exec $(BUILD)/demo $(ARGS)
 
 functions: ## build the functions and the templates for AWS (ARCHITECTURE=arm64 or x86_64)
 	@# Dependencies are compiled once, and not by every one of the builds beside each other.
