@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -54,18 +53,22 @@ type movement struct {
 // movements returns the changes of an account's MRR up to now, in the order of
 // time.
 func (a *account) movements(now time.Time) []movement {
-	turns := map[time.Time]bool{} // whether a subscription ended then
+	var turns []time.Time
+	ended := map[time.Time]bool{}
 	for _, s := range a.subs {
-		for i, seg := range s.segments {
-			turns[seg.from] = turns[seg.from]
-			if !seg.until.IsZero() && i == len(s.segments)-1 {
-				turns[seg.until] = true
-			}
+		for _, seg := range s.segments {
+			turns = append(turns, seg.from)
+		}
+		if s.ended {
+			end := s.segments[len(s.segments)-1].until
+			turns = append(turns, end)
+			ended[end] = true
 		}
 	}
+	slices.SortFunc(turns, time.Time.Compare)
 	var all []movement
 	before := int64(0)
-	for _, at := range slices.SortedFunc(maps.Keys(turns), time.Time.Compare) {
+	for _, at := range turns {
 		after := a.mrr(at)
 		if after == before || at.After(now) {
 			continue
@@ -76,7 +79,7 @@ func (a *account) movements(now time.Time) []movement {
 			m.Type = "new"
 		case m.Amount > 0:
 			m.Type = "expansion"
-		case turns[at]:
+		case ended[at]:
 			m.Type = "churn"
 		}
 		all = append(all, m)
