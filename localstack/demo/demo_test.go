@@ -358,7 +358,7 @@ func TestTheProductDerivesWhatTheDemoExpects(t *testing.T) {
 	checkInvoices(t, c, w)
 
 	other := o
-	other.seed++
+	other.seed, other.given = other.seed+1, true
 	if _, err := fill(t.Context(), c, other, io.Discard, false); err == nil || !strings.Contains(err.Error(), w.mark()) {
 		t.Errorf("another demo over the first: %v", err)
 	}
@@ -456,7 +456,7 @@ func checkInvoices(t *testing.T, c *client, w *world) {
 	}
 }
 
-func TestTheDemoIsNotMixedWithOtherAccountsUnasked(t *testing.T) {
+func TestTheDemoStandsBesideOtherAccountsAndIsNotMixedWithAnotherDemo(t *testing.T) {
 	c := product(t)
 	post := func(f family) {
 		t.Helper()
@@ -468,12 +468,17 @@ func TestTheDemoIsNotMixedWithOtherAccountsUnasked(t *testing.T) {
 	post(family{"subscriptions", []record{{"subscription_id": "s", "account_id": "12345", "event": "revenue", "effective_start_date": 1,
 		"total_revenue": 100, "cycle_unit": "month", "cycle_length": 1}}})
 	o := options{day: time.Now().UTC().Truncate(day), seed: 1, accounts: 10}
-	if _, err := fill(t.Context(), c, o, io.Discard, false); err == nil || !strings.Contains(err.Error(), "not the demo's (1)") {
-		t.Errorf("unasked: %v", err)
-	}
-	o.add = true
 	if sum, err := fill(t.Context(), c, o, io.Discard, false); err != nil || sum.Inserted == 0 {
-		t.Errorf("asked to: %v, %v", sum, err)
+		t.Errorf("beside other accounts: %v, %v", sum, err)
+	}
+	later := options{day: o.day, seed: 2, accounts: 20}
+	var said strings.Builder
+	if sum, err := fill(t.Context(), c, later, &said, false); err != nil || sum.Inserted+sum.Changed != 0 || !strings.Contains(said.String(), "is repeated: -day") {
+		t.Errorf("nothing else is asked for: %v, %v\n%s", sum, err, said.String())
+	}
+	later.given = true
+	if _, err := fill(t.Context(), c, later, io.Discard, false); err == nil || !strings.Contains(err.Error(), "holds another demo") {
+		t.Errorf("another one is asked for: %v", err)
 	}
 	c.key = "another-test-key-not-secret"
 	if _, err := fill(t.Context(), c, o, io.Discard, false); err == nil || !strings.Contains(err.Error(), "does not take the key from WORKSPACES") ||

@@ -57,7 +57,7 @@ type options struct {
 	day      time.Time
 	seed     uint64
 	accounts int
-	add      bool // to what the workspace holds already
+	given    bool // one of them was named
 }
 
 func parse(args []string, now time.Time, stderr io.Writer) (options, error) {
@@ -68,10 +68,10 @@ func parse(args []string, now time.Time, stderr io.Writer) (options, error) {
 	flags.IntVar(&o.accounts, "accounts", 500, "how many accounts")
 	flags.Uint64Var(&o.seed, "seed", 1, "another seed makes up another world")
 	flags.StringVar(&on, "day", now.UTC().Format(time.DateOnly), "the day on which the data ends, in UTC")
-	flags.BoolVar(&o.add, "add", false, "fill the workspace even if it holds other accounts")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
+	o.given = flags.NFlag() > 0
 	var err error
 	switch o.day, err = time.Parse(time.DateOnly, on); {
 	case err != nil:
@@ -118,8 +118,7 @@ var english = message.NewPrinter(language.English)
 // fill makes up a world, uploads it, and checks what the product makes of it.
 // It says on out what it does, with a bar that moves if that is a terminal.
 func fill(ctx context.Context, c *client, o options, out io.Writer, terminal bool) (outcome, error) {
-	w := newWorld(o.day, o.seed, o.accounts)
-	alone, err := mayFill(ctx, c, w, o.add)
+	w, alone, err := worldFor(ctx, c, o, out)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -163,32 +162,40 @@ func fill(ctx context.Context, c *client, o options, out io.Writer, terminal boo
 	return sum, nil
 }
 
-// mayFill refuses to mix the demo with another one, or with somebody's data,
-// and reports whether it will be alone in the workspace.
-func mayFill(ctx context.Context, c *client, w *world, add bool) (alone bool, err error) {
+// worldFor makes up the world of the options, and reports whether it will be alone
+// in the workspace. Two demos in one would be mixed up: where there is one already,
+// it is that one again, unless another is asked for, which is refused.
+func worldFor(ctx context.Context, c *client, o options, out io.Writer) (w *world, alone bool, err error) {
 	type stored struct {
 		Account string            `json:"account_id"`
 		Labels  map[string]string `json:"custom_label_dimensions"`
 	}
-	others, mark := 0, w.mark()
+	mark := ""
+	alone = true
 	query := url.Values{"include_inactive": {"true"}, "order_by": {"account_id"}, "include": {"custom_label_dimensions"}}
 	err = list(ctx, c, "/accounts", query, func(a stored) {
-		switch of := a.Labels["demo"]; {
-		case !strings.HasPrefix(a.Account, "demo-") || of == "":
-			others++
-		case of != w.mark():
+		if of := a.Labels["demo"]; strings.HasPrefix(a.Account, "demo-") && of != "" {
 			mark = of
+		} else {
+			alone = false
 		}
 	})
-	switch {
-	case err != nil:
-		return false, err
-	case mark != w.mark():
-		return false, fmt.Errorf("the workspace holds another demo, and two would be mixed up: repeat that one with ARGS='%s', or fill another workspace", mark)
-	case others > 0 && !add:
-		return false, fmt.Errorf("the workspace holds accounts that are not the demo's (%d): fill an empty one, or add the demo to them with ARGS=-add", others)
+	if err != nil {
+		return nil, false, err
 	}
-	return others == 0, nil
+	w = newWorld(o.day, o.seed, o.accounts)
+	if mark == "" || mark == w.mark() {
+		return w, alone, nil
+	}
+	if o.given {
+		return nil, false, fmt.Errorf("the workspace holds another demo, and two would be mixed up: repeat that one with ARGS='%s', or fill another workspace", mark)
+	}
+	there, err := parse(strings.Fields(mark), time.Now(), io.Discard)
+	if err != nil {
+		return nil, false, fmt.Errorf("the workspace holds a demo that is not understood (%s): fill another workspace", mark)
+	}
+	fmt.Fprintf(out, "The workspace holds a demo already, which is repeated: %s\n", mark)
+	return newWorld(there.day, there.seed, there.accounts), alone, nil
 }
 
 // summary prints what there is to see in the world.
