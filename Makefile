@@ -7,6 +7,7 @@ TOOLS        := $(CURDIR)/.tools
 BUILD        := $(CURDIR)/.build
 STATICCHECK  := $(TOOLS)/bin/staticcheck
 DYNAMODB     := $(TOOLS)/dynamodb-local
+CHROMIUM     := $(TOOLS)/chromium
 PYTHON_TOOLS := schemathesis sam checkov ministack
 
 STATICCHECK_VERSION := v0.8.2
@@ -111,7 +112,7 @@ fmt: ## format the code
 clean: ## remove what was built and installed here, but no data
 	rm -rf $(BUILD) $(TOOLS)
 
-tools: $(TOOLS)/.staticcheck $(DYNAMODB)/.installed $(PYTHON_TOOLS:%=$(TOOLS)/%/.installed) ## install the tools of the tests into .tools
+tools: $(TOOLS)/.staticcheck $(DYNAMODB)/.installed $(CHROMIUM)/.installed $(PYTHON_TOOLS:%=$(TOOLS)/%/.installed) ## install the tools of the tests into .tools
 
 $(TOOLS)/.staticcheck: Makefile
 	@echo "installing staticcheck $(STATICCHECK_VERSION)"
@@ -128,6 +129,28 @@ $(DYNAMODB)/.installed: localstack/dynamodb-local/pom.xml
 	  mvn -q -B -f $< -Dmaven.repo.local=$(TOOLS)/m2 dependency:copy-dependencies -DoutputDirectory=$(DYNAMODB) && touch $@; \
 	else \
 	  $(call left_out,the tests on DynamoDB Local: they need Java 17 and Maven); \
+	fi
+
+# The browser of the tests comes whole in a package of npm, for Linux on x86-64;
+# elsewhere it is the Chrome or Chromium that the machine has. axe comes the same
+# way. Node is what npm runs on anyway, and unpacks Brotli.
+UNBROTLI := node -e 'process.stdin.pipe(require("zlib").createBrotliDecompress()).pipe(process.stdout)'
+
+$(CHROMIUM)/.installed: $(wildcard localstack/chromium/*)
+	@if ! command -v npm >/dev/null; then \
+	  $(call left_out,the browser tests: they need Node.js with npm); \
+	elif echo "installing chromium" && \
+	  rm -rf $(CHROMIUM) && mkdir -p $(CHROMIUM) && cp $^ $(CHROMIUM) && cd $(CHROMIUM) && \
+	  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && \
+	  { [ "$$(uname -sm)" != "Linux x86_64" ] || { \
+	    packed=node_modules/@sparticuz/chromium/bin && \
+	    $(UNBROTLI) <$$packed/al2023.tar.br | tar -x --no-same-owner && \
+	    $(UNBROTLI) <$$packed/fonts.tar.br | tar -x --no-same-owner --exclude fonts.conf && \
+	    $(UNBROTLI) <$$packed/chromium.br >chromium && chmod +x chromium; }; }; then \
+	  touch $@; \
+	else \
+	  rm -rf $(CHROMIUM); \
+	  $(call left_out,the browser tests: their browser could not be installed); \
 	fi
 
 # Tools written in Python: localstack/NAME/requirements.txt goes into .tools/NAME.

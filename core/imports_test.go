@@ -50,7 +50,7 @@ var (
 	families = in(familyPackages...)
 	domain   = in(append([]string{"core", "core/schema", "core/nps", "core/revenue", "core/rollup", "core/overview", "core/search", "core/catalog",
 		"core/resource", "core/access", "core/identity", "core/table"}, familyPackages...)...)
-	forTests = in("core/table/tabletest", "core/resource/resourcetest", "core/table/dynamo/dynamolocal", "localstack/e2e")
+	forTests = in("core/table/tabletest", "core/resource/resourcetest", "core/table/dynamo/dynamolocal", "localstack/e2e", "localstack/browser")
 	adapters = under("core/table/dynamo", "core/table/embedded")
 	// functions are the programs that run on AWS.
 	functions = func(path string) bool {
