@@ -26,8 +26,9 @@ SAM          := $(TOOLS)/sam/bin/sam
 # The end-to-end suite on DynamoDB Local runs without the race detector: the same
 # suite has it on the embedded store, and the adapter in its contract. So do its
 # largest values, which would take minutes with it, the suite within the roles of
-# the functions, and what is deployed or emulated: no code of the tests' process.
-PLAINLY := ^(TestOnDynamoDBLocal|TestLargeValuesOnTheEmbeddedStore|TestFunctions.*|TestDeployed)$$
+# the functions, what is deployed or emulated, and the console in a browser: no code
+# of the tests' process.
+PLAINLY := ^(TestOnDynamoDBLocal|TestLargeValuesOnTheEmbeddedStore|TestFunctions.*|TestDeployed|TestConsole.*)$$
 
 # Where CI is "true" a tool that is missing is a failure. On anybody else's
 # machine it is said in a line what is left out, and why.

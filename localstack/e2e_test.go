@@ -25,11 +25,13 @@ import (
 	"tenure/core/table/dynamo"
 	"tenure/core/table/dynamo/dynamolocal"
 	"tenure/core/table/embedded"
+	"tenure/localstack/browser"
 	"tenure/localstack/e2e"
 )
 
 func TestMain(m *testing.M) {
 	code := dynamolocal.Main(m)
+	browser.Stop()
 	if programDir != "" {
 		os.RemoveAll(programDir)
 	}

@@ -112,10 +112,10 @@ func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 
 	fmt.Fprintf(out, "Data in     %s\n", c.DataDir)
 	fmt.Fprintf(out, "Listening   http://%s\n", listener.Addr())
-	fmt.Fprintf(out, "API_URL=http://%s%s\n", listener.Addr(), api.BasePath)
 	if err := sayConsole(ctx, fmt.Sprintf("http://%s%s/", listener.Addr(), console.BasePath), c, keys, people, out); err != nil {
 		return err
 	}
+	fmt.Fprintf(out, "API_URL=http://%s%s\n", listener.Addr(), api.BasePath) // the last line: whoever waits for all to be ready waits for it
 	select {
 	case err := <-served:
 		return err

@@ -601,3 +601,24 @@ func (p *Page) Download(do func()) Download {
 	})
 	return got
 }
+
+// Value returns what is in the text field of a label.
+func (p *Page) Value(label string) string {
+	p.t.Helper()
+	value, err := p.on(p.object(p.find(label, "textbox", "searchbox", "spinbutton")), "function() { return this.value }")
+	p.must(err)
+	var text string
+	p.must(json.Unmarshal(value, &text))
+	return text
+}
+
+// HTML returns the document as it is now.
+func (p *Page) HTML() string {
+	p.t.Helper()
+	html, err := chromedp.Run(p.ctx, chromedp.Evaluate[string]("document.documentElement.outerHTML"))
+	p.must(err)
+	return html
+}
+
+// Origin returns the origin that the page was opened for.
+func (p *Page) Origin() string { return p.origin }
