@@ -19,7 +19,7 @@
 // (DynamoDB) and table/embedded (one machine) and their contract table/tabletest.
 //
 // The plumbing. access knows workspaces, API keys and the upload lock; identity
-// knows people, their roles and sessions, and what they changed; api is the HTTP
-// face of the families; console is the pages for people; config reads the
-// environment.
+// knows people, their roles and sessions, and what they changed; calls keeps the
+// log of API calls; api is the HTTP face of the families; console is the pages
+// for people; config reads the environment.
 package core

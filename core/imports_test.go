@@ -49,7 +49,7 @@ var (
 		"core/tickets", "core/conversations"}
 	families = in(familyPackages...)
 	domain   = in(append([]string{"core", "core/schema", "core/nps", "core/revenue", "core/rollup", "core/overview", "core/search", "core/catalog",
-		"core/resource", "core/access", "core/identity", "core/table"}, familyPackages...)...)
+		"core/resource", "core/access", "core/identity", "core/table", "core/calls"}, familyPackages...)...)
 	forTests = in("core/table/tabletest", "core/resource/resourcetest", "core/table/dynamo/dynamolocal", "localstack/e2e", "localstack/browser")
 	adapters = under("core/table/dynamo", "core/table/embedded")
 	// functions are the programs that run on AWS.
@@ -97,6 +97,8 @@ var rules = []struct {
 		"keys and locks have nothing to do with records"},
 	{in("core/identity"), oursBut("core", "core/table"), false,
 		"people and what they may do have nothing to do with records"},
+	{in("core/calls"), oursBut("core", "core/table"), false,
+		"calls are logged the same whatever they are about, and whoever made them"},
 	{in("core/config"), oursBut(), false,
 		"settings are read before anything else is there"},
 	{in("core/table/dynamo", "core/table/embedded"), oursBut("core/table"), false,

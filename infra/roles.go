@@ -24,6 +24,9 @@ const (
 	workspacesPartition = "~workspaces"
 )
 
+// keyLists are the partitions of what workspaces know of their keys.
+const keyLists = "*/keys"
+
 // ofFamily returns the partitions of a family's records: the records, their
 // indexes, what is kept beside them, the pointers that lead to them (see
 // core/resource).
@@ -39,23 +42,17 @@ func marks(f *resource.Family) string { return "*/bookmarks/" + f.Schema.Name }
 // of what tells whether lists have changed.
 var unfinished = []string{"*/jobs", "*/journal/*", "*/lists"}
 
+// callsPartitions are the partitions of the log of API calls.
+const callsPartitions = "*/calls/*"
+
 // derived are the partitions of what the rollup keeps about accounts.
 var derived = []string{"*/derived/*", "*/wake/*"}
 
 // consoleFunction is the name of the function that serves the pages for people.
 const consoleFunction = "console"
 
-// apiFunctions returns the names of the functions that serve the API, as
-// api.Route has them.
-func apiFunctions() []string {
-	var all []string
-	for _, r := range api.Routes(catalog.All()) {
-		if !slices.Contains(all, r.Function) {
-			all = append(all, r.Function)
-		}
-	}
-	return all
-}
+// apiFunctions returns the names of the functions that serve the API.
+func apiFunctions() []string { return api.Functions(catalog.All()) }
 
 // Functions returns the names of all functions: those behind the gateway, then
 // the rollup and the clock.
@@ -72,27 +69,29 @@ func Grants(function string) Grant {
 	case "rollup", "clock":
 		g.Write = slices.Concat(unfinished, derived, ofFamily(catalog.Root), ofFamily(subscriptions.Family), ofFamily(subscriptions.Movements))
 		if function == "clock" {
-			g.Read = []string{workspacesPartition}
+			g.Read = []string{workspacesPartition, keyLists}
+			g.Write = append(g.Write, callsPartitions)
 			for _, f := range catalog.All() { // it ends what their uploads have left half done
 				g.Write = append(g.Write, ofFamily(f)...)
 			}
 		}
 	case consoleFunction:
 		// Pages show what all families hold, and complete what they meet half done.
-		g.Write = slices.Concat(ofPeople, unfinished, []string{keysPartitions, workspacesPartition, "*/keys"})
+		g.Write = slices.Concat(ofPeople, unfinished, []string{keysPartitions, workspacesPartition, keyLists})
+		g.Read = []string{callsPartitions}
 		for _, f := range append(catalog.All(), subscriptions.Movements) {
 			g.Write = append(append(g.Write, ofFamily(f)...), marks(f))
 		}
 	case "search":
 		g.Read = []string{keysPartitions}
 		// It completes what it meets half done, as every read does.
-		g.Write = append(g.Write, unfinished...)
+		g.Write = append(append(g.Write, callsPartitions), unfinished...)
 		for _, f := range []*resource.Family{accounts.Family, people.Users, people.Contacts} {
 			g.Write = append(append(g.Write, ofFamily(f)...), marks(f))
 		}
 	default:
 		g.Read = append([]string{keysPartitions}, ofFamily(catalog.Root)...)
-		g.Write = append([]string{locksPartitions}, unfinished...)
+		g.Write = append([]string{locksPartitions, callsPartitions}, unfinished...)
 		for _, f := range catalog.All() {
 			if f.Schema.Name != function {
 				continue

@@ -16,6 +16,7 @@ import (
 
 	"tenure/core/access"
 	"tenure/core/api"
+	"tenure/core/calls"
 	"tenure/core/catalog"
 	"tenure/core/resource"
 	"tenure/core/rollup"
@@ -161,7 +162,17 @@ func TestFunctionsGetByWithWhatTheirRolesAllow(t *testing.T) {
 	handlers := map[string]http.Handler{}
 	for _, function := range apiFunctions() {
 		e, keys := engine(function)
-		h, err := api.New(api.Config{Engine: e, Access: keys, Timeout: 5 * time.Minute, Function: function}, catalog.All())
+		log := calls.New(confine(store, function, denied), api.Functions(catalog.All()), calls.Options{Expire: true})
+		h, err := api.New(api.Config{Engine: e, Access: keys, Timeout: 5 * time.Minute, Function: function,
+			Served: func(ctx context.Context, s api.Served) {
+				if s.Workspace == "" {
+					return
+				}
+				if err := log.Record(context.WithoutCancel(ctx), s.Workspace, s.Call); err != nil {
+					t.Error(err)
+				}
+			},
+		}, catalog.All())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -177,6 +188,7 @@ func TestFunctionsGetByWithWhatTheirRolesAllow(t *testing.T) {
 	follow := rollup.New(follower)
 	ticker, keysOfClock := engine("clock")
 	tick := rollup.New(ticker)
+	log := calls.New(confine(store, "clock", denied), api.Functions(catalog.All()), calls.Options{Expire: true})
 	every := func(pause time.Duration, work func() error) {
 		group.Go(func() {
 			for background.Err() == nil {
@@ -210,6 +222,17 @@ func TestFunctionsGetByWithWhatTheirRolesAllow(t *testing.T) {
 				return err
 			}
 			if _, err := ticker.Sweep(background, w, catalog.All()); err != nil {
+				return err
+			}
+			due, err := log.Due(background, w)
+			if err != nil || !due {
+				return err
+			}
+			ids, err := keysOfClock.KeyIDs(background, w)
+			if err != nil {
+				return err
+			}
+			if err := log.Tidy(background, w, ids); err != nil {
 				return err
 			}
 		}

@@ -24,6 +24,7 @@ import (
 
 	"tenure/core/access"
 	"tenure/core/api"
+	"tenure/core/calls"
 	"tenure/core/catalog"
 	"tenure/core/config"
 	"tenure/core/console"
@@ -77,8 +78,10 @@ func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 		return err
 	}
 	engine := resource.New(resource.Config{Table: store, Root: catalog.Root})
+	log := calls.New(store, api.Functions(catalog.All()), calls.Options{})
+	answered := newRecorder(log, store)
 	handler, err := api.New(api.Config{
-		Engine: engine, Access: keys, Timeout: c.Timeout, LockWait: c.LockWait,
+		Engine: engine, Access: keys, Timeout: c.Timeout, LockWait: c.LockWait, Served: answered.served,
 	}, catalog.All())
 	if err != nil {
 		return err
@@ -103,7 +106,8 @@ func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 	go func() { served <- server.Serve(listener) }()
 	background, stopBackground := context.WithCancel(context.Background())
 	var group sync.WaitGroup
-	group.Go(func() { keepHouse(background, store, keys, engine) })
+	group.Go(func() { keepHouse(background, house{store, keys, engine, log}) })
+	group.Go(func() { answered.run(background) })
 	group.Go(func() { derive(background, store, keys, rollup.New(engine)) })
 	defer func() {
 		stopBackground()
@@ -228,13 +232,21 @@ func keptKey(file string) (string, error) {
 	return key, os.WriteFile(file, []byte(key+"\n"), 0o600)
 }
 
-// keepHouse removes what has expired, and ends what a process that died has
-// left half done, until ctx ends.
-func keepHouse(ctx context.Context, store *embedded.Table, keys *access.Store, engine *resource.Engine) {
+// house is what needs keeping.
+type house struct {
+	store  *embedded.Table
+	keys   *access.Store
+	engine *resource.Engine
+	calls  *calls.Log
+}
+
+// keepHouse removes what has expired or is not to be kept, and ends what a
+// process that died has left half done, until ctx ends.
+func keepHouse(ctx context.Context, h house) {
 	tick := time.NewTicker(housekeeping)
 	defer tick.Stop()
 	for {
-		if err := keepHouseOnce(ctx, store, keys, engine); err != nil && ctx.Err() == nil {
+		if err := h.keep(ctx); err != nil && ctx.Err() == nil {
 			slog.Error("housekeeping", "error", err)
 		}
 		select {
@@ -245,16 +257,23 @@ func keepHouse(ctx context.Context, store *embedded.Table, keys *access.Store, e
 	}
 }
 
-func keepHouseOnce(ctx context.Context, store *embedded.Table, keys *access.Store, engine *resource.Engine) error {
-	if _, err := store.Sweep(ctx); err != nil {
+func (h house) keep(ctx context.Context) error {
+	if _, err := h.store.Sweep(ctx); err != nil {
 		return err
 	}
-	workspaces, err := keys.Workspaces(ctx)
+	workspaces, err := h.keys.Workspaces(ctx)
 	if err != nil {
 		return err
 	}
 	for _, w := range workspaces {
-		if _, err := engine.Sweep(ctx, w, catalog.All()); err != nil {
+		if _, err := h.engine.Sweep(ctx, w, catalog.All()); err != nil {
+			return err
+		}
+		ids, err := h.keys.KeyIDs(ctx, w)
+		if err != nil {
+			return err
+		}
+		if err := h.calls.Tidy(ctx, w, ids); err != nil {
 			return err
 		}
 	}

@@ -191,6 +191,16 @@ func (s *Store) Keys(ctx context.Context, workspace string) ([]Key, error) {
 	}
 }
 
+// KeyIDs returns the ids of all keys that a workspace has or had.
+func (s *Store) KeyIDs(ctx context.Context, workspace string) ([]string, error) {
+	keys, err := s.Keys(ctx, workspace)
+	ids := make([]string, len(keys))
+	for i, k := range keys {
+		ids[i] = k.ID
+	}
+	return ids, err
+}
+
 // errNoKey is what there is to say of an id that no key of the workspace has.
 func errNoKey() error {
 	return &core.Failure{Code: core.NotFound, Field: "id", Message: "API key not found"}

@@ -23,6 +23,7 @@ import (
 	"tenure/core"
 	"tenure/core/access"
 	"tenure/core/accounts"
+	"tenure/core/calls"
 	"tenure/core/resource"
 	"tenure/core/schema"
 	"tenure/core/table"
@@ -50,28 +51,16 @@ type Config struct {
 	Served func(context.Context, Served)
 }
 
-// Served is what there is to say of a request that was answered. It holds
-// nothing that a client chose but how much of it there was.
+// Served is what there is to say of a request that was answered: the call as
+// the log of the workspace has it.
 type Served struct {
-	Method string
-	// Route is the path of the route below BasePath, with the names of its
-	// parameters in place of their values.
-	Route string
 	// Workspace is empty when no valid key was presented.
 	Workspace string
-	Status    int
-	// OK is the answer's status_is_ok, Code the word for why not.
-	OK   bool
-	Code core.Code
-	// Records says how many records an upload concerned; nil for other requests.
-	Records *Counts
-	// BodyBytes is how many bytes of the request body arrived, as they were sent.
-	BodyBytes int64
-	Duration  time.Duration
+	// Call is without what the log gives it. Its Endpoint is the path of the route
+	// below BasePath. Field, Message and Failures may repeat what the client sent;
+	// nothing else does.
+	calls.Call
 }
-
-// Counts are the counts of an upload's answer (contract P18).
-type Counts struct{ Inserted, Changed, Unchanged, Failed int }
 
 // Route is one endpoint as it has to be known in front of a function.
 type Route struct {
@@ -89,6 +78,18 @@ func Routes(families []*resource.Family) []Route {
 	var all []Route
 	for _, r := range append(routesOf(families), descriptionRoute(nil)) {
 		all = append(all, Route{Method: r.method, Path: r.path, Function: r.function})
+	}
+	return all
+}
+
+// Functions returns the names of the functions that serve the endpoints, which
+// are also those by which the log of API calls knows what they are about.
+func Functions(families []*resource.Family) []string {
+	var all []string
+	for _, r := range routesOf(families) {
+		if !slices.Contains(all, r.function) {
+			all = append(all, r.function)
+		}
 	}
 	return all
 }
@@ -291,13 +292,10 @@ func (s *server) serve(route *route, w http.ResponseWriter, hr *http.Request) {
 	r := &request{Request: hr, ctx: ctx, route: route, query: query, end: end}
 	sent := &countingBody{ReadCloser: hr.Body}
 	hr.Body = sent
-	a := answer{status: http.StatusInternalServerError} // should it panic
+	a := errorAnswer(http.StatusInternalServerError, "Internal error") // should it panic
 	defer func() {
 		if s.Served != nil {
-			s.Served(hr.Context(), Served{
-				Method: hr.Method, Route: route.path, Workspace: r.caller.Workspace, Status: a.status, OK: !a.failed && a.status == http.StatusOK,
-				Code: a.code, Records: a.counts, BodyBytes: sent.n, Duration: time.Since(started),
-			})
+			s.Served(hr.Context(), Served{Workspace: r.caller.Workspace, Call: a.call(r, sent.n, time.Since(started))})
 		}
 	}()
 	a = s.answerTo(r, queryErr)
@@ -405,15 +403,34 @@ func (s *server) outcome(r *request, failure *core.Failure, err error) answer {
 
 // answer is a response: always JSON, of any status (contract P3).
 type answer struct {
-	status int
-	header http.Header
-	body   []byte
-	failed bool      // its status_is_ok is false
-	code   core.Code // the word for why
-	counts *Counts   // of an upload
+	status  int
+	header  http.Header
+	body    []byte
+	failure *core.Failure // why its status_is_ok is false; nil when it is true
+	// Of an upload: what became of its records, nil where none could be read; the
+	// first of those that failed; whether nothing was to be written.
+	records  *calls.Records
+	failures []calls.Failure
+	dryRun   bool
 	// more, if set, writes what follows body: what may be much longer than the
 	// request was.
 	more func(io.Writer)
+}
+
+// call returns what the log of API calls has of a request and its answer.
+func (a *answer) call(r *request, bodyBytes int64, took time.Duration) calls.Call {
+	c := calls.Call{
+		Method: r.Method, Endpoint: r.route.path, Family: r.route.function, Kind: calls.Write, KeyID: r.caller.KeyID,
+		Success: a.failure == nil && a.status == http.StatusOK, Status: a.status, Records: a.records, Failures: a.failures,
+		DryRun: a.dryRun, DurationMS: float64(took.Microseconds()) / 1000, BodyBytes: bodyBytes,
+	}
+	if r.route.takes == conditionsBody || r.Method == http.MethodGet || r.Method == http.MethodHead || a.dryRun {
+		c.Kind = calls.Read
+	}
+	if f := a.failure; f != nil {
+		c.Code, c.Field, c.Message = f.Code, f.Field, f.Message
+	}
+	return c
 }
 
 func (a answer) write(w http.ResponseWriter) {
@@ -439,7 +456,7 @@ func errorAnswer(status int, message string) answer {
 // failureAnswer is the answer to a request that was refused as a whole.
 func failureAnswer(status int, f *core.Failure) answer {
 	body := append([]byte(`{"status_is_ok":false`), appendFailure(nil, f)...)
-	return answer{status: status, body: append(body, '}'), failed: true, code: f.Code}
+	return answer{status: status, body: append(body, '}'), failure: f}
 }
 
 // appendFailure appends what a failure adds to an object.

@@ -85,7 +85,7 @@ func readConversation(s *server, r *request, f *resource.Family) answer {
 func putExternal(s *server, r *request, f *resource.Family) answer {
 	m, failure, err := s.modification(r, f)
 	if failure != nil || err != nil {
-		return s.outcome(r, failure, err)
+		return s.modified(r, m.DryRun, false, false, failure, err)
 	}
 	inserted, changed, failure, err := s.Engine.Put(r.ctx, m)
 	return s.modified(r, m.DryRun, inserted, changed, failure, err)

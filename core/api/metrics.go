@@ -97,7 +97,7 @@ func putMetric(s *server, r *request) answer {
 	f := metrics.Family
 	m, failure, err := s.modification(r, f)
 	if failure != nil || err != nil {
-		return s.outcome(r, failure, err)
+		return s.modified(r, m.DryRun, false, false, failure, err)
 	}
 	m.ID = r.id("name")
 	known, err := s.Engine.Known(r.ctx, m.Workspace, f, m.ID)

@@ -76,7 +76,7 @@ func TestTheLeaseEndsWithTheFunction(t *testing.T) {
 			t.Errorf("the function ends at %v, the lease at %v", end, got)
 		}
 	}
-	if len(served) != 3 || served[0].Records == nil || !served[0].OK {
+	if len(served) != 3 || served[0].Records == nil || !served[0].Success {
 		t.Errorf("%+v", served)
 	}
 }
@@ -96,7 +96,7 @@ func TestARequestThatPanicsIsToldOfAsAnError(t *testing.T) {
 	r.SetBasicAuth("api", testKey)
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
-	if w.Code != 500 || len(served) != 1 || served[0].Status != 500 || served[0].OK || served[0].Route != "/accounts/{id}" {
+	if w.Code != 500 || len(served) != 1 || served[0].Status != 500 || served[0].Success || served[0].Endpoint != "/accounts/{id}" {
 		t.Errorf("status %d, %+v", w.Code, served)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"tenure/core"
+	"tenure/core/calls"
 	"tenure/core/resource"
 	"tenure/core/schema"
 )
@@ -161,6 +162,16 @@ func upload(s *server, r *request, f *resource.Family) answer {
 	if failure != nil {
 		return s.uploadError(r, failure)
 	}
+	a := s.apply(r, f, records, o)
+	if a.records == nil {
+		a.records = &calls.Records{}
+	}
+	a.records.Received, a.dryRun = len(records), o.dryRun
+	return a
+}
+
+// apply carries out an upload that could be read, under the key's lock.
+func (s *server) apply(r *request, f *resource.Family, records [][]byte, o options) answer {
 	lock, err := s.Access.Lock(r.ctx, r.caller.KeyID, time.Until(r.end), s.LockWait)
 	if err != nil {
 		return s.uploadError(r, err)
@@ -190,7 +201,9 @@ func upload(s *server, r *request, f *resource.Family) answer {
 		Guard:                lock.Guard(),
 	})
 	if err != nil {
-		return s.uploadError(r, err)
+		a := s.uploadError(r, err)
+		a.records = counted(result) // what was applied by then stays
+		return a
 	}
 	return uploadAnswer(f, result, o.dryRun)
 }
@@ -211,7 +224,7 @@ func uploadAnswer(f *resource.Family, result *resource.Result, dryRun bool) answ
 		b = appendFailure(b, result.Fatal)
 	case !ok:
 		b = append(b, `,"message":`...)
-		b = schema.AppendString(b, "No record was applied; the first failure: "+result.Failed[0].Message)
+		b = schema.AppendString(b, noneApplied(result))
 	}
 	if dryRun {
 		b = append(b, `,"dry_run":true`...)
@@ -220,15 +233,48 @@ func uploadAnswer(f *resource.Family, result *resource.Result, dryRun bool) answ
 	b = append(b, `,"failed_results":[`...)
 	a := answer{
 		status: http.StatusOK, body: b, more: func(w io.Writer) { writeFailed(w, f, result.Failed) },
-		failed: !ok, counts: &Counts{Inserted: result.Inserted, Changed: result.Changed, Unchanged: result.Unchanged, Failed: len(result.Failed)},
+		records: counted(result), failures: firstFailures(f, result.Failed),
 	}
 	switch {
 	case result.Fatal != nil:
-		a.code = result.Fatal.Code
+		a.failure = result.Fatal
 	case !ok:
-		a.code = result.Failed[0].Code
+		a.failure = &core.Failure{Code: result.Failed[0].Code, Message: noneApplied(result)}
 	}
 	return a
+}
+
+// noneApplied says why an upload of which no record was applied is a failure.
+func noneApplied(result *resource.Result) string {
+	return "No record was applied; the first failure: " + result.Failed[0].Message
+}
+
+// counted returns how many records became of what.
+func counted(result *resource.Result) *calls.Records {
+	return &calls.Records{Inserted: result.Inserted, Changed: result.Changed, Unchanged: result.Unchanged, Failed: len(result.Failed)}
+}
+
+// firstFailures returns as many of the records that failed as the log of API
+// calls may keep.
+func firstFailures(f *resource.Family, all []resource.Failed) []calls.Failure {
+	if len(all) == 0 {
+		return nil
+	}
+	first := make([]calls.Failure, min(len(all), calls.MaxFailures))
+	for i := range first {
+		failed := &all[i]
+		first[i] = calls.Failure{Record: failed.Record, IDs: map[string]string{}, Code: failed.Code, Field: failed.Field, Message: failed.Message}
+		for ordinal, id := range failed.IDs {
+			switch {
+			case id.IsNull():
+			case id[0] == '"':
+				first[i].IDs[f.Schema.Fields[ordinal].Name] = id.Text()
+			default: // a number
+				first[i].IDs[f.Schema.Fields[ordinal].Name] = string(id)
+			}
+		}
+	}
+	return first
 }
 
 // writeFailed writes the entries of failed_results and the end of the answer,
@@ -269,7 +315,7 @@ func appendCounts(b []byte, inserted, changed, unchanged, failed int) []byte {
 func modify(s *server, r *request, f *resource.Family) answer {
 	m, failure, err := s.modification(r, f)
 	if failure != nil || err != nil {
-		return s.outcome(r, failure, err)
+		return s.modified(r, m.DryRun, false, false, failure, err)
 	}
 	changed, failure, err := s.Engine.Modify(r.ctx, m)
 	return s.modified(r, m.DryRun, false, changed, failure, err)
@@ -307,7 +353,9 @@ func (s *server) modification(r *request, f *resource.Family) (m resource.Modifi
 // modified answers a PUT.
 func (s *server) modified(r *request, dryRun, inserted, changed bool, failure *core.Failure, err error) answer {
 	if !dryRun || failure != nil || err != nil {
-		return s.outcome(r, failure, err)
+		a := s.outcome(r, failure, err)
+		a.dryRun = dryRun
+		return a
 	}
 	n, m := 0, 0
 	switch {
@@ -317,5 +365,5 @@ func (s *server) modified(r *request, dryRun, inserted, changed bool, failure *c
 		m = 1
 	}
 	b := appendCounts([]byte(`{"status_is_ok":true,"dry_run":true`), n, m, 1-n-m, 0)
-	return answer{status: http.StatusOK, body: append(b, '}')}
+	return answer{status: http.StatusOK, body: append(b, '}'), dryRun: true}
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 
 	"tenure/core/access"
+	"tenure/core/calls"
 	"tenure/core/catalog"
 	"tenure/core/resource"
 	"tenure/core/rollup"
@@ -18,13 +19,14 @@ type clock struct {
 	keys     *access.Store
 	engine   *resource.Engine
 	rollup   *rollup.Rollup
+	calls    *calls.Log
 	log      *slog.Logger
 	measured *measurements
 }
 
 // handle derives, in every workspace, the accounts whose values change by time
-// alone, and ends what requests have left half done. A workspace that fails
-// holds up no other. The event says nothing that matters.
+// alone, ends what requests have left half done, and once a day sees to the log
+// of API calls. A workspace that fails holds up no other. The event says nothing that matters.
 func (c *clock) handle(ctx context.Context, _ json.RawMessage) error {
 	ctx, cancel := context.WithTimeout(ctx, patience(ctx))
 	defer cancel()
@@ -37,6 +39,9 @@ func (c *clock) handle(ctx context.Context, _ json.RawMessage) error {
 		if _, err := c.engine.Sweep(ctx, w, catalog.All()); err != nil {
 			errs = append(errs, fmt.Errorf("workspace %s: sweep: %w", w, err))
 		}
+		if err := c.tidyCalls(ctx, w); err != nil {
+			errs = append(errs, fmt.Errorf("workspace %s: log of calls: %w", w, err))
+		}
 	}
 	err = errors.Join(errs...)
 	if err != nil {
@@ -46,4 +51,17 @@ func (c *clock) handle(ctx context.Context, _ json.RawMessage) error {
 		{"Ticks", "Count", 1}, {"TicksFailed", "Count", count(err != nil)}, {"Workspaces", "Count", float64(len(workspaces))},
 	})
 	return err
+}
+
+// tidyCalls tidies the log of API calls of a workspace, once a day.
+func (c *clock) tidyCalls(ctx context.Context, workspace string) error {
+	due, err := c.calls.Due(ctx, workspace)
+	if err != nil || !due {
+		return err
+	}
+	ids, err := c.keys.KeyIDs(ctx, workspace)
+	if err != nil {
+		return err
+	}
+	return c.calls.Tidy(ctx, workspace, ids)
 }

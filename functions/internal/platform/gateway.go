@@ -1,6 +1,7 @@
 package platform
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,14 +27,21 @@ func gateway(handler http.Handler, buffer bool) func(context.Context, json.RawMe
 		if err != nil {
 			return nil, err
 		}
+		ctx, call := withInvocation(ctx)
 		if buffer {
-			return buffered(ctx, adapter, event)
+			answer, err := buffered(ctx, adapter, event)
+			if err != nil {
+				return nil, err
+			}
+			return whole{bytes.NewReader(answer), call}, nil
 		}
 		request, err := adapter.EventToRequestWithContext(ctx, event)
 		if err != nil {
 			return nil, err
 		}
-		return streamed(handler, request), nil
+		answer, body := streamed(handler, request)
+		answer.Body = streamedBody{body, call}
+		return answer, nil
 	}
 }
 
@@ -137,8 +145,9 @@ func buffered(ctx context.Context, adapter *httpadapter.HandlerAdapter, event ev
 // errCutOff says that a handler gave up in the middle of its answer.
 var errCutOff = errors.New("the answer was cut off")
 
-// streamed lets the handler answer while what it has written is on its way.
-func streamed(handler http.Handler, request *http.Request) *events.APIGatewayProxyStreamingResponse {
+// streamed lets the handler answer while what it has written is on its way. It
+// returns the answer and its body apart.
+func streamed(handler http.Handler, request *http.Request) (*events.APIGatewayProxyStreamingResponse, *io.PipeReader) {
 	body, written := io.Pipe()
 	w := &streamWriter{header: http.Header{}, body: written, begun: make(chan struct{})}
 	go func() {
@@ -153,7 +162,7 @@ func streamed(handler http.Handler, request *http.Request) *events.APIGatewayPro
 		w.begin(http.StatusOK)
 	}()
 	<-w.begun
-	return &events.APIGatewayProxyStreamingResponse{StatusCode: w.status, MultiValueHeaders: w.sent, Body: body}
+	return &events.APIGatewayProxyStreamingResponse{StatusCode: w.status, MultiValueHeaders: w.sent}, body
 }
 
 // streamWriter is the http.ResponseWriter of a streamed answer.

@@ -53,15 +53,15 @@ func streamOf(t *testing.T, handler http.Handler, event any) *events.APIGatewayP
 	return stream
 }
 
-// whole is call where the answer must be a whole one.
-func whole(t *testing.T, handler http.Handler, event any) events.APIGatewayProxyResponse {
+// wholeOf is call where the answer must be a whole one.
+func wholeOf(t *testing.T, handler http.Handler, event any) events.APIGatewayProxyResponse {
 	t.Helper()
 	response, err := call(t, handler, true, event)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var r events.APIGatewayProxyResponse
-	if err := json.Unmarshal(response.(json.RawMessage), &r); err != nil {
+	if err := json.NewDecoder(response.(io.Reader)).Decode(&r); err != nil {
 		t.Fatal(err)
 	}
 	return r
@@ -167,7 +167,7 @@ func TestAnAnswerThatIsCutOffIsNotTakenForAWholeOne(t *testing.T) {
 	if string(body) != `{"results":[` || !errors.Is(err, errCutOff) {
 		t.Errorf("%s, %v", body, err)
 	}
-	r := whole(t, abort, get)
+	r := wholeOf(t, abort, get)
 	if r.StatusCode != http.StatusInternalServerError || r.Body != `{"status_is_ok":false,"message":"Internal error"}` {
 		t.Errorf("%+v", r)
 	}
@@ -195,15 +195,15 @@ func TestWholeAnswers(t *testing.T) {
 			_, _ = w.Write(body)
 		})
 	}
-	if r := whole(t, answer([]byte(`{"a":"é"}`)), get); r.StatusCode != http.StatusOK || r.Body != `{"a":"é"}` || r.IsBase64Encoded {
+	if r := wholeOf(t, answer([]byte(`{"a":"é"}`)), get); r.StatusCode != http.StatusOK || r.Body != `{"a":"é"}` || r.IsBase64Encoded {
 		t.Errorf("%+v", r)
 	}
-	if r := whole(t, answer([]byte("\x1f\x8b\xff")), get); !r.IsBase64Encoded || r.Body != "H4v/" {
+	if r := wholeOf(t, answer([]byte("\x1f\x8b\xff")), get); !r.IsBase64Encoded || r.Body != "H4v/" {
 		t.Errorf("%+v", r)
 	}
 	// Quotes take two bytes in a payload.
 	for _, size := range []int{maxPayload/2 - 1024, maxPayload / 2} {
-		r := whole(t, answer(bytes.Repeat([]byte(`"`), size)), get)
+		r := wholeOf(t, answer(bytes.Repeat([]byte(`"`), size)), get)
 		switch fits := size < maxPayload/2; {
 		case fits && (r.StatusCode != http.StatusOK || len(r.Body) != size):
 			t.Errorf("%d bytes: status %d, %d bytes", size, r.StatusCode, len(r.Body))

@@ -78,18 +78,18 @@ func (m *measurements) emit(ctx context.Context, message string, metrics []metri
 	m.log.LogAttrs(ctx, slog.LevelInfo, message, attrs...)
 }
 
-// served logs a request that was answered.
+// served logs a request that was answered, but nothing that the client chose.
 func (m *measurements) served(ctx context.Context, s api.Served) {
 	metrics := []metric{
 		{"Requests", "Count", 1},
 		{"ServerErrors", "Count", count(s.Status >= http.StatusInternalServerError)},
-		{"Refusals", "Count", count(!s.OK && s.Status < http.StatusInternalServerError)},
-		{"Duration", "Milliseconds", float64(s.Duration.Microseconds()) / 1000},
+		{"Refusals", "Count", count(!s.Success && s.Status < http.StatusInternalServerError)},
+		{"Duration", "Milliseconds", s.DurationMS},
 		{"BodyBytes", "Bytes", float64(s.BodyBytes)},
 	}
 	attrs := []slog.Attr{
-		slog.String("method", s.Method), slog.String("route", s.Route), slog.String("workspace", s.Workspace),
-		slog.Int("status", s.Status), slog.Bool("ok", s.OK),
+		slog.String("method", s.Method), slog.String("route", s.Endpoint), slog.String("workspace", s.Workspace),
+		slog.Int("status", s.Status), slog.Bool("ok", s.Success),
 	}
 	if s.Code != "" {
 		attrs = append(attrs, slog.String("code", string(s.Code)))

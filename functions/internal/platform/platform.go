@@ -18,6 +18,7 @@ import (
 
 	"tenure/core/access"
 	"tenure/core/api"
+	"tenure/core/calls"
 	"tenure/core/catalog"
 	"tenure/core/config"
 	"tenure/core/resource"
@@ -38,6 +39,7 @@ type environment struct {
 	table    table.Table
 	engine   *resource.Engine
 	keys     *access.Store
+	calls    *calls.Log
 }
 
 // ServeAPI serves the endpoints of one function behind API Gateway, until
@@ -46,7 +48,7 @@ func ServeAPI(name string) {
 	env := start(name)
 	handler, err := api.New(api.Config{
 		Engine: env.engine, Access: env.keys, Timeout: env.settings.Timeout, LockWait: env.settings.LockWait,
-		Log: env.log, Function: name, Served: env.measured.served,
+		Log: env.log, Function: name, Served: (&recorder{calls: env.calls, log: env.log, measured: env.measured}).served,
 	}, catalog.All())
 	if err != nil {
 		fail(env.log, err)
@@ -83,7 +85,7 @@ func ServeStream() {
 // ServeSchedule takes up what changes by time alone whenever it is called.
 func ServeSchedule() {
 	env := start("clock")
-	lambda.Start((&clock{keys: env.keys, engine: env.engine, rollup: rollup.New(env.engine), log: env.log, measured: env.measured}).handle)
+	lambda.Start((&clock{keys: env.keys, engine: env.engine, rollup: rollup.New(env.engine), calls: env.calls, log: env.log, measured: env.measured}).handle)
 }
 
 // start sets up the process, once: what it makes lasts for all calls.
@@ -102,6 +104,7 @@ func start(name string) *environment {
 	return &environment{
 		settings: settings, log: log, table: on, measured: &measurements{log: log, deployment: settings.Deployment}, keys: access.New(on, nil),
 		engine: resource.New(resource.Config{Table: on, Root: catalog.Root, Shards: dynamo.Shards}),
+		calls:  calls.New(on, api.Functions(catalog.All()), calls.Options{Expire: true}),
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"tenure/core/access"
 	"tenure/core/api"
+	"tenure/core/calls"
 	"tenure/core/catalog"
 	"tenure/core/resource"
 	"tenure/core/rollup"
@@ -28,6 +29,7 @@ type world struct {
 	store    *embedded.Table
 	engine   *resource.Engine
 	keys     *access.Store
+	calls    *calls.Log
 	logged   bytes.Buffer
 	log      *slog.Logger
 	measured *measurements
@@ -53,6 +55,7 @@ func newWorld(t *testing.T, over func(table.Table) table.Table) *world {
 	if over != nil {
 		on = over(store)
 	}
+	w.calls = calls.New(on, api.Functions(catalog.All()), calls.Options{Expire: true})
 	w.engine = resource.New(resource.Config{Table: on, Root: catalog.Root})
 	w.log = newLog(&w.logged, "test")
 	w.measured = &measurements{log: w.log, deployment: "d"}
@@ -63,7 +66,7 @@ func newWorld(t *testing.T, over func(table.Table) table.Table) *world {
 func (w *world) handler(function string) http.Handler {
 	w.Helper()
 	h, err := api.New(api.Config{
-		Engine: w.engine, Access: w.keys, Timeout: time.Minute, Log: w.log, Function: function, Served: w.measured.served,
+		Engine: w.engine, Access: w.keys, Timeout: time.Minute, Log: w.log, Function: function, Served: (&recorder{calls: w.calls, log: w.log, measured: w.measured}).served,
 	}, catalog.All())
 	if err != nil {
 		w.Fatal(err)
@@ -79,6 +82,20 @@ func (w *world) send(function, method, path, body string) *httptest.ResponseReco
 	recorder := httptest.NewRecorder()
 	w.handler(function).ServeHTTP(recorder, r)
 	return recorder
+}
+
+// loggedCalls returns the log of API calls of the workspace.
+func (w *world) loggedCalls() []calls.Call {
+	w.Helper()
+	ids, err := w.keys.KeyIDs(context.Background(), "acme")
+	if err != nil {
+		w.Fatal(err)
+	}
+	all, err := w.calls.Last(context.Background(), "acme", ids, calls.Filter{})
+	if err != nil {
+		w.Fatal(err)
+	}
+	return all
 }
 
 // lines returns what was logged with that message, and forgets it all.
