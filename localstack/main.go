@@ -87,7 +87,7 @@ func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 		return err
 	}
 	people := identity.New(store, nil)
-	pages, err := console.New(console.Config{Access: keys, Identity: people})
+	pages, err := console.New(console.Config{Access: keys, Identity: people, Calls: log})
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,8 @@ type Filter struct {
 	Kind     Kind
 }
 
-func (f *Filter) has(c *Call) bool {
+// Has reports whether a call passes the filter.
+func (f *Filter) Has(c *Call) bool {
 	return (f.Success == nil || *f.Success == c.Success) && (f.Endpoint == "" || f.Endpoint == c.Endpoint) &&
 		(f.KeyID == "" || f.KeyID == c.KeyID) && (f.Kind == "" || f.Kind == c.Kind)
 }
@@ -112,7 +113,7 @@ func (l *Log) Last(ctx context.Context, workspace string, keyIDs []string, f Fil
 		if err != nil {
 			return nil, err
 		}
-		if f.has(&c) {
+		if f.Has(&c) {
 			found = append(found, c)
 		}
 	}

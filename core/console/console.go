@@ -23,6 +23,7 @@ import (
 
 	"tenure/core"
 	"tenure/core/access"
+	"tenure/core/calls"
 	"tenure/core/identity"
 	"tenure/core/table"
 )
@@ -34,6 +35,7 @@ const BasePath = "/admin"
 type Config struct {
 	Access   *access.Store
 	Identity *identity.Store
+	Calls    *calls.Log
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Log takes what people do not get to see; nil means slog.Default.

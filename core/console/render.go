@@ -6,6 +6,7 @@ import (
 	"embed"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html/template"
 	"io"
@@ -98,7 +99,21 @@ var functions = template.FuncMap{
 	"time":   moment,
 	"day":    func(ms int64) template.HTML { return instant(ms, "2 Jan 2006") },
 	"number": number,
+	"dict":   dict,
 	"field":  func(l *layout, name string) fieldOf { return fieldOf{l, name} },
+}
+
+// dict makes a map of names and values, for templates that take more than one
+// value.
+func dict(pairs ...any) (map[string]any, error) {
+	if len(pairs)%2 != 0 {
+		return nil, errors.New("a name without a value")
+	}
+	m := map[string]any{}
+	for i := 0; i < len(pairs); i += 2 {
+		m[fmt.Sprint(pairs[i])] = pairs[i+1]
+	}
+	return m, nil
 }
 
 // fieldOf is a field of a form, for the template that says what is wrong with it.

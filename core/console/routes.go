@@ -40,6 +40,9 @@ var routes = []route{
 	{method: http.MethodPost, path: "/keys/{id}/label", role: identity.Admin, serve: labelKey, form: keysPage},
 	{method: http.MethodPost, path: "/keys/{id}/revoke", role: identity.Admin, serve: revokeKey},
 
+	{method: http.MethodGet, path: "/status", role: identity.Viewer, serve: statusPage},
+	{method: http.MethodGet, path: "/status/{id}", role: identity.Viewer, serve: callPage},
+
 	{method: http.MethodGet, path: "/people", role: identity.Viewer, serve: peoplePage},
 	{method: http.MethodPost, path: "/people/invitations", role: identity.Admin, serve: invite, form: peoplePage},
 	{method: http.MethodPost, path: "/people/invitations/{id}/take-back", role: identity.Admin, serve: takeBack},
@@ -67,6 +70,9 @@ var sections = []struct {
 	Items []section
 }{
 	{"", []section{{"", "Home", "home"}}},
+	{"Data", []section{
+		{"status", "API status", "pulse"},
+	}},
 	{"Settings", []section{
 		{"keys", "API keys", "key"},
 		{"people", "People", "people"},

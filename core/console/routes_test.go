@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tenure/core/access"
+	"tenure/core/calls"
 	"tenure/core/console"
 	"tenure/core/identity"
 )
@@ -48,6 +49,13 @@ var examples = map[string]func(w *world, workspace string) example{
 	},
 	"POST /keys/{id}/revoke": func(w *world, workspace string) example {
 		return example{path: "/keys/" + w.key(workspace) + "/revoke", done: "key.revoked"}
+	},
+	"GET /status": func(w *world, workspace string) example {
+		w.call(workspace)
+		return example{path: "/status"}
+	},
+	"GET /status/{id}": func(w *world, workspace string) example {
+		return example{path: "/status/" + w.call(workspace)}
 	},
 	"POST /people/invitations": func(w *world, workspace string) example {
 		return example{path: "/people/invitations", form: url.Values{"email": {"new@example.com"}, "role": {"viewer"}}, done: "member.invited"}
@@ -89,6 +97,24 @@ func (w *world) key(workspace string) string {
 		w.Fatal(err)
 	}
 	return k.ID
+}
+
+// call logs an API call of a workspace of which a record failed, and returns its id.
+func (w *world) call(workspace string) string {
+	w.Helper()
+	key := w.key(workspace)
+	if err := w.calls.Record(w.Context(), workspace, calls.Call{
+		Method: "POST", Endpoint: "/accounts", Family: "accounts", Kind: calls.Write, KeyID: key, Status: 200, DurationMS: 1234.5, BodyBytes: 4321,
+		Code: "missing_field", Message: "No record was applied; the first failure: " + secretOf(workspace), Records: &calls.Records{Received: 3, Failed: 3},
+		Failures: []calls.Failure{{Record: 1, IDs: map[string]string{"account_id": "<b>" + secretOf(workspace)}, Code: "missing_field", Field: "name", Message: secretOf(workspace)}},
+	}); err != nil {
+		w.Fatal(err)
+	}
+	all, err := w.calls.Last(w.Context(), workspace, []string{key}, calls.Filter{})
+	if err != nil || len(all) == 0 {
+		w.Fatal(all, err)
+	}
+	return all[0].ID
 }
 
 // link invites somebody to a workspace, and returns the link's token.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tenure/core/access"
+	"tenure/core/calls"
 	"tenure/core/console"
 	"tenure/core/identity"
 	"tenure/core/table/embedded"
@@ -23,6 +24,7 @@ type world struct {
 	*testing.T
 	access *access.Store
 	people *identity.Store
+	calls  *calls.Log
 	store  *embedded.Table
 	server *httptest.Server
 	ms     atomic.Int64
@@ -45,12 +47,13 @@ func newWorld(t *testing.T) *world {
 		}
 	})
 	w.store, w.access, w.people = store, access.New(store, w.Now), identity.New(store, w.Now)
+	w.calls = calls.New(store, []string{"accounts", "notes"}, calls.Options{Now: w.Now})
 	for _, workspace := range []string{"acme", "globex"} {
 		if err := w.access.EnsureWorkspace(t.Context(), workspace, "not-a-real-key-of-"+workspace); err != nil {
 			t.Fatal(err)
 		}
 	}
-	handler, err := console.New(console.Config{Access: w.access, Identity: w.people, Now: w.Now})
+	handler, err := console.New(console.Config{Access: w.access, Identity: w.people, Calls: w.calls, Now: w.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

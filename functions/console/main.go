@@ -12,7 +12,7 @@ import (
 func main() {
 	platform.ServePages("console", func(env platform.Environment) (http.Handler, error) {
 		return console.New(console.Config{
-			Access: env.Keys, Identity: identity.New(env.Table, nil), Log: env.Log, Secure: true,
+			Access: env.Keys, Identity: identity.New(env.Table, nil), Calls: env.Calls, Log: env.Log, Secure: true,
 		})
 	})
 }

@@ -60,7 +60,7 @@ func ServeAPI(name string) {
 // made by the function itself, so that no other one has to carry it.
 func ServePages(name string, make func(Environment) (http.Handler, error)) {
 	env := start(name)
-	pages, err := make(Environment{Settings: env.settings, Log: env.log, Table: env.table, Keys: env.keys, Engine: env.engine})
+	pages, err := make(Environment{Settings: env.settings, Log: env.log, Table: env.table, Keys: env.keys, Engine: env.engine, Calls: env.calls})
 	if err != nil {
 		fail(env.log, err)
 	}
@@ -74,6 +74,7 @@ type Environment struct {
 	Table    table.Table
 	Keys     *access.Store
 	Engine   *resource.Engine
+	Calls    *calls.Log
 }
 
 // ServeStream keeps derived values up to date by the stream of the table.

@@ -1,0 +1,62 @@
+// Draws charts from the tables that hold their values: <div data-chart="bars"
+// data-of="id of the table">. The first column of the table is the time (its
+// data-value in epoch ms), each other one a series, whose heading names its
+// colour (data-color, a property of the style sheet).
+"use strict";
+
+const charts = new Map(); // by the element they are drawn in
+
+function drawChart(place) {
+  charts.get(place)?.destroy();
+  const table = document.getElementById(place.dataset.of);
+  const headings = [...table.tHead.rows[0].cells];
+  const rows = [...table.tBodies[0].rows];
+  const style = getComputedStyle(place);
+  const color = (name) => {
+    // A canvas knows nothing of light-dark(), which an element resolves.
+    place.style.color = `var(--${name})`;
+    const resolved = getComputedStyle(place).color;
+    place.style.color = "";
+    return resolved;
+  };
+  const data = headings.map((_, i) => rows.map((row) => {
+    const cell = row.cells[i];
+    return i === 0 ? Number(cell.dataset.value) / 1000 : Number(cell.dataset.value ?? cell.textContent.replaceAll(",", ""));
+  }));
+  const axis = { stroke: color("dim"), grid: { stroke: color("line"), width: 1 }, ticks: { show: false }, font: `12px ${style.fontFamily}` };
+  const bars = place.dataset.chart === "bars";
+  charts.set(place, new uPlot({
+    width: place.clientWidth, height: place.clientHeight || 200, tzDate: (s) => uPlot.tzDate(new Date(s * 1000), "Etc/UTC"),
+    cursor: { drag: { x: false, y: false } }, legend: { live: true },
+    scales: { x: { range: (_, min, max) => { const step = bars && data[0].length > 1 ? data[0][1] - data[0][0] : 60; return bars ? [min - step / 2, max + step / 2] : [min, max]; } }, y: { range: (_, min, max) => [Math.min(0, min), Math.max(1, max * 1.05)] } },
+    axes: [axis, { ...axis, size: 48, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000, 10000, 50000, 100000, 1000000] }],
+    series: headings.map((heading, i) => i === 0 ? { label: heading.textContent, value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" } : {
+      label: heading.textContent, stroke: color(heading.dataset.color), fill: bars ? color(heading.dataset.color) : undefined,
+      paths: bars ? uPlot.paths.bars({ size: [0.8, 60], radius: 0.15 }) : undefined, points: { show: false },
+    }),
+  }, data, place));
+}
+
+function drawCharts() {
+  for (const place of charts.keys()) {
+    if (!place.isConnected) { charts.get(place).destroy(); charts.delete(place); }
+  }
+  document.querySelectorAll("[data-chart]").forEach(drawChart);
+}
+drawCharts();
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawCharts);
+new ResizeObserver(() => {
+  for (const [place, chart] of charts) {
+    if (place.clientWidth && place.clientWidth !== chart.width) chart.setSize({ width: place.clientWidth, height: chart.height });
+  }
+}).observe(document.getElementById("main"));
+
+// What a person has opened stays open when a part of the page comes anew.
+let opened = [];
+document.addEventListener("htmx:beforeSwap", (event) => {
+  opened = [...event.target.querySelectorAll("details[id][open]")].map((details) => details.id);
+});
+document.addEventListener("htmx:afterSwap", () => {
+  opened.forEach((id) => document.getElementById(id)?.setAttribute("open", ""));
+  drawCharts();
+});
