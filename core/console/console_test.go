@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tenure/core/access"
+	"tenure/core/calls"
 	"tenure/core/identity"
 )
 
@@ -273,5 +274,37 @@ func TestJSONHoldsWhatThePageShows(t *testing.T) {
 	a := b.json("/keys")
 	if !json.Valid([]byte(a.body)) || !strings.Contains(a.body, secretOf("acme")+" key") || a.header.Get("X-Form-Token") != b.token {
 		t.Errorf("%s %v", a.body, a.header)
+	}
+}
+
+func TestAKeyTellsWhenItWasLastUsed(t *testing.T) {
+	w := newWorld(t)
+	b := w.as("acme", "ann@example.com", identity.Admin)
+	id := w.key("acme")
+	var seen struct {
+		Keys []struct {
+			ID       string
+			LastUsed int64 `json:"last_used"`
+		}
+	}
+	used := func() int64 {
+		b.json("/keys").data(t, &seen)
+		for _, k := range seen.Keys {
+			if k.ID == id {
+				return k.LastUsed
+			}
+		}
+		t.Fatalf("%+v", seen)
+		return 0
+	}
+	if at := used(); at != 0 || !strings.Contains(b.get("/keys").body, "never") {
+		t.Errorf("before: %d", at)
+	}
+	w.advance(time.Hour)
+	if err := w.calls.Record(t.Context(), "acme", calls.Call{Method: "GET", Endpoint: "/accounts", Family: "accounts", Kind: calls.Read, KeyID: id, Success: true, Status: 200}); err != nil {
+		t.Fatal(err)
+	}
+	if at := used(); at != w.Now().UnixMilli() {
+		t.Errorf("after: %d, want %d", at, w.Now().UnixMilli())
 	}
 }

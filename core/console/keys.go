@@ -4,9 +4,16 @@ import (
 	"tenure/core/access"
 )
 
+// listedKey is a valid key, and when it was last presented.
+type listedKey struct {
+	access.Key
+	// LastUsed is in epoch ms; 0 for never.
+	LastUsed int64 `json:"last_used"`
+}
+
 // keysData is what the page of API keys shows.
 type keysData struct {
-	Keys    []access.Key `json:"keys"`
+	Keys    []listedKey  `json:"keys"`
 	Revoked []access.Key `json:"revoked"`
 	// Created is the key that was just made, with the only sight there is of it.
 	Created *createdKey `json:"created,omitempty"`
@@ -24,14 +31,23 @@ func (keysData) Kinds() []access.Kind { return []access.Kind{access.AccountAPI, 
 func keysPage(s *server, r *request) (view, error) { return s.keysView(r, nil) }
 
 func (s *server) keysView(r *request, created *createdKey) (view, error) {
-	data := keysData{Keys: []access.Key{}, Revoked: []access.Key{}, Created: created}
+	data := keysData{Keys: []listedKey{}, Revoked: []access.Key{}, Created: created}
 	keys, err := s.Access.Keys(r.Context(), r.workspace())
+	if err != nil {
+		return view{}, err
+	}
+	var valid []string
 	for _, k := range keys {
 		if k.Revoked == 0 {
-			data.Keys = append(data.Keys, k)
+			data.Keys = append(data.Keys, listedKey{Key: k})
+			valid = append(valid, k.ID)
 		} else {
 			data.Revoked = append(data.Revoked, k)
 		}
+	}
+	used, err := s.Calls.LastUsed(r.Context(), r.workspace(), valid)
+	for i := range data.Keys {
+		data.Keys[i].LastUsed = used[data.Keys[i].ID]
 	}
 	return view{template: "keys", title: "API keys", data: data}, err
 }
