@@ -17,6 +17,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mileusna/useragent"
+
 	"tenure/core"
 	"tenure/core/identity"
 )
@@ -39,8 +41,12 @@ type layout struct {
 	Notice  string
 	Token   string
 
+	// Content is the page itself, made before what stands around it.
+	Content template.HTML
+
 	form func(name string) string
 	now  time.Time
+	told bool // the failure stands at its field
 }
 
 // Admin reports whether who looks may change something.
@@ -49,12 +55,25 @@ func (l *layout) Admin() bool { return l.Session != nil && l.Session.Role == ide
 // Entered returns what was entered in a field of a form that is shown again.
 func (l *layout) Entered(name string) string { return l.form(name) }
 
-// Refused returns why the field called name was refused; empty if it was not.
+// Refused returns why the field called name was refused, in words that stand beside
+// it; empty if it was not.
 func (l *layout) Refused(name string) string {
-	if l.Failure != nil && l.Failure.Field == name {
-		return l.Failure.Message
+	if l.Failure == nil || l.Failure.Field != name {
+		return ""
 	}
-	return ""
+	l.told = true
+	if rest, ok := strings.CutPrefix(l.Failure.Message, "'"+name+"' "); ok {
+		return "This " + rest
+	}
+	return l.Failure.Message
+}
+
+// Untold returns why something was refused that no field has told.
+func (l *layout) Untold() string {
+	if l.Failure == nil || l.Failure.Field == "" || l.told {
+		return ""
+	}
+	return l.Failure.Message
 }
 
 // Within reports whether the page is that of a section, or lies below it.
@@ -100,6 +119,7 @@ var functions = template.FuncMap{
 	"day":    func(ms int64) template.HTML { return instant(ms, "2 Jan 2006") },
 	"number": number,
 	"dict":   dict,
+	"agent":  agent,
 	"field":  func(l *layout, name string) fieldOf { return fieldOf{l, name} },
 }
 
@@ -131,6 +151,18 @@ func instant(ms int64, form string) template.HTML {
 	}
 	at := time.UnixMilli(ms).UTC()
 	return template.HTML(fmt.Sprintf(`<time datetime="%s">%s</time>`, at.Format(time.RFC3339), at.Format(form)))
+}
+
+// agent says which browser it is that calls itself so.
+func agent(text string) string {
+	a := useragent.Parse(text)
+	switch {
+	case a.Name == "":
+		return "Unknown"
+	case a.OS == "":
+		return strings.TrimSpace(a.Name + " " + a.VersionNoShort())
+	}
+	return strings.TrimSpace(a.Name+" "+a.VersionNoShort()) + " on " + a.OS
 }
 
 // number writes a whole number with its thousands apart.
@@ -212,7 +244,14 @@ func (s *server) showHTML(w http.ResponseWriter, r *request, v view) {
 		if page := all[v.template]; page == nil {
 			err = fmt.Errorf("there is no template %q", v.template)
 		} else {
-			err = page.ExecuteTemplate(&body, block, l)
+			if block == "layout" {
+				var content strings.Builder
+				err = page.ExecuteTemplate(&content, "content", l)
+				l.Content = template.HTML(content.String())
+			}
+			if err == nil {
+				err = page.ExecuteTemplate(&body, block, l)
+			}
 		}
 	}
 	if err != nil {

@@ -36,6 +36,19 @@ function enableCopying(within) {
 enableCopying(document);
 document.addEventListener("htmx:afterSwap", (event) => enableCopying(event.target));
 
+// Cells of tables that a phone shows as cards know their headings.
+function labelCells(within) {
+  within.querySelectorAll(".table.cards").forEach((wrapper) => {
+    const heads = [...wrapper.querySelectorAll("thead th")].map((head) => head.textContent.trim());
+    wrapper.querySelectorAll("tbody tr").forEach((row) => {
+      [...row.cells].forEach((cell, n) => { cell.dataset.label = heads[n] ?? ""; });
+    });
+    wrapper.classList.add("labelled");
+  });
+}
+labelCells(document);
+document.addEventListener("htmx:afterSwap", (event) => labelCells(event.target));
+
 // One details of a table open at a time, and Escape closes it.
 document.addEventListener("toggle", (event) => {
   if (!event.target.matches?.("details.act") || !event.target.open) return;
