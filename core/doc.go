@@ -17,6 +17,8 @@
 //
 // The ports. table is the storage port, with its adapters table/dynamo
 // (DynamoDB) and table/embedded (one machine) and their contract table/tabletest.
+// secrets seals what only its owner may know, by keys of secrets/keyfile (one
+// machine) or secrets/kms (AWS); their contract is secrets/secretstest.
 //
 // The plumbing. access knows workspaces, API keys and the upload lock; identity
 // knows people, their roles and sessions, and what they changed; calls keeps the

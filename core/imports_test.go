@@ -49,9 +49,12 @@ var (
 		"core/tickets", "core/conversations"}
 	families = in(familyPackages...)
 	domain   = in(append([]string{"core", "core/schema", "core/nps", "core/revenue", "core/rollup", "core/overview", "core/search", "core/catalog",
-		"core/resource", "core/access", "core/identity", "core/table", "core/calls"}, familyPackages...)...)
-	forTests = in("core/table/tabletest", "core/resource/resourcetest", "core/table/dynamo/dynamolocal", "localstack/e2e", "localstack/browser")
+		"core/resource", "core/access", "core/identity", "core/table", "core/calls", "core/secrets"}, familyPackages...)...)
+	forTests = in("core/table/tabletest", "core/resource/resourcetest", "core/table/dynamo/dynamolocal", "localstack/e2e", "localstack/browser",
+		"core/secrets/secretstest", "localstack/ministack")
 	adapters = under("core/table/dynamo", "core/table/embedded")
+	// keys are where the keys of sealed values come from.
+	keys = under("core/secrets/keyfile", "core/secrets/kms")
 	// functions are the programs that run on AWS.
 	functions = func(path string) bool {
 		return under("functions")(path) && !under("functions/internal")(path)
@@ -99,6 +102,14 @@ var rules = []struct {
 		"people and what they may do have nothing to do with records"},
 	{in("core/calls"), oursBut("core", "core/table"), false,
 		"calls are logged the same whatever they are about, and whoever made them"},
+	{in("core/secrets"), oursBut(), false,
+		"sealing a value knows nothing of what it is for"},
+	{keys, oursBut("core/secrets"), false,
+		"a source of keys knows the port and nothing of what is sealed"},
+	{not(under("functions", "localstack")), keys, false,
+		"where keys come from is decided by the programs alone"},
+	{not(in("core/secrets", "core/secrets/keyfile")), under("github.com/tink-crypto"), false,
+		"what seals is nobody else's affair"},
 	{in("core/config"), oursBut(), false,
 		"settings are read before anything else is there"},
 	{in("core/table/dynamo", "core/table/embedded"), oursBut("core/table"), false,

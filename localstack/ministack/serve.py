@@ -7,8 +7,10 @@ requirements.txt: look through this list when that changes.
 """
 
 import base64
+import hmac
 import json
 import os
+import urllib.parse
 
 os.environ.setdefault("BIND_HOST", "127.0.0.1")
 os.environ.setdefault("GATEWAY_PORT", "4566")
@@ -23,7 +25,9 @@ os.environ.setdefault("IOT_MTLS_ENABLED", "0")
 from ministack import app  # noqa: E402
 from ministack.core import lambda_runtime  # noqa: E402
 from ministack.services import apigateway_v1 as gateway  # noqa: E402
+from ministack.services import kms  # noqa: E402
 from ministack.services import lambda_svc  # noqa: E402
+from ministack.services import ses_v2  # noqa: E402
 
 
 def put_in_place_of(module, name):
@@ -202,6 +206,101 @@ def advance(uuid, records, done):
             if record["dynamodb"]["SequenceNumber"] == last:
                 lambda_svc._dynamodb_stream_positions[uuid] = position + n + 1
                 return
+
+
+# What a symmetric key has encrypted is decrypted by that key alone, and only as it
+# was; here it is neither authenticated nor tied to its key.
+MAC_KEY = os.urandom(32)
+
+
+def mac(blob):
+    return hmac.digest(MAC_KEY, blob, "sha256")
+
+
+@put_in_place_of(kms, "_decrypt")
+def decrypt_what_is_whole(original, data):
+    blob = base64.b64decode(data.get("CiphertextBlob", ""))
+    key = kms._resolve_key(data["KeyId"]) if data.get("KeyId") else None
+    if key and "_symmetric_key" not in key:
+        return original(data)
+    blob, tag = blob[:-32], blob[-32:]
+    if not hmac.compare_digest(mac(blob), tag):
+        return kms.error_response_json("InvalidCiphertextException", "", 400)
+    if key and blob[:36] != key["KeyId"].encode():
+        return kms.error_response_json("IncorrectKeyException", "The key ID in the request does not identify a CMK that can perform this operation.", 400)
+    return original({**data, "CiphertextBlob": base64.b64encode(blob).decode()})
+
+
+def authenticated(original, data):
+    status, headers, body = original(data)
+    key = kms._resolve_key(data.get("KeyId", ""))
+    if status == 200 and "_symmetric_key" in key:
+        answer = json.loads(body)
+        for name in answer.keys() & {"CiphertextBlob", "PrivateKeyCiphertextBlob"}:
+            blob = base64.b64decode(answer[name])
+            answer[name] = base64.b64encode(blob + mac(blob)).decode()
+        body = json.dumps(answer).encode()
+    return status, headers, body
+
+
+for operation in ("_encrypt", "_generate_data_key", "_generate_data_key_without_plaintext",
+                  "_generate_data_key_pair", "_generate_data_key_pair_without_plaintext"):
+    put_in_place_of(kms, operation)(authenticated)
+
+
+# A domain whose DKIM key its owner brings is not verified until its records are
+# found in DNS, which is nothing this endpoint looks at; an identity is made once;
+# its key and its MAIL FROM domain can be changed; one that is not there cannot be
+# deleted. Here a domain with a key of its own is taken for one without DKIM, an
+# identity that is made again is another one, and the changes are not known.
+@put_in_place_of(ses_v2, "handle_request")
+async def keep_identities(original, method, path, headers, body, query):
+    data = json.loads(body) if body else {}
+    name, _, change = path.removeprefix("/v2/email/identities").strip("/").partition("/")
+    name = urllib.parse.unquote(name or data.get("EmailIdentity", "")).lower()
+    signing = data.get("SigningAttributes" if change else "DkimSigningAttributes") or {}
+    if not path.startswith("/v2/email/identities") or not name or method == "GET":
+        return await original(method, path, headers, body, query)
+    identity = ses_v2._identities.get(name)
+    if method == "POST" and not change and identity:
+        return ses_v2._json_err("AlreadyExistsException", f"Email identity {name} already exist.")
+    if method != "POST" and not identity:
+        return ses_v2._json_err("NotFoundException", f"Email identity <{name}> does not exist.", 404)
+    if method in ("POST", "PUT") and signing and not is_signing_key(signing):
+        return ses_v2._json_err("BadRequestException", "DomainSigningPrivateKey is not a valid RSA private key of 1024 or 2048 bits.")
+    if method == "PUT" and change == "mail-from":
+        domain = data.get("MailFromDomain")
+        if domain and not domain.lower().endswith("." + name):
+            return ses_v2._json_err("BadRequestException", f"Provided MAIL-FROM domain <{domain}> is not subdomain of the domain of the identity <{name}>.")
+        identity["MailFromAttributes"] = {"BehaviorOnMxFailure": data.get("BehaviorOnMxFailure", "USE_DEFAULT_VALUE")}
+        if domain:
+            identity["MailFromAttributes"] |= {"MailFromDomain": domain, "MailFromDomainStatus": "PENDING"}
+        return ses_v2.json_response({})
+    if method == "PUT" and change == "dkim/signing":
+        identity["DkimAttributes"] = attributes = own_key(signing)
+        return ses_v2.json_response({"DkimStatus": "PENDING", "DkimTokens": attributes["Tokens"]})
+    response = await original(method, path, headers, body, query)
+    if method == "POST" and not change and signing:
+        ses_v2._identities[name] |= {
+            "DkimAttributes": own_key(signing), "VerifiedForSendingStatus": False, "VerificationStatus": "PENDING"}
+        return ses_v2.json_response({
+            "IdentityType": "DOMAIN", "VerifiedForSendingStatus": False, "DkimAttributes": own_key(signing)})
+    return response
+
+
+def own_key(signing):
+    return {"SigningEnabled": True, "SigningAttributesOrigin": "EXTERNAL", "Status": "PENDING",
+            "Tokens": [signing["DomainSigningSelector"]]}
+
+
+def is_signing_key(signing):
+    """Tells what could be an RSA key of 1024 to 2048 bits, and its selector: one DER sequence of a fitting length."""
+    try:
+        key = base64.b64decode(signing["DomainSigningPrivateKey"], validate=True)
+        whole = key[:2] == b"\x30\x82" and int.from_bytes(key[2:4], "big") == len(key) - 4
+        return whole and 590 <= len(key) <= 1230 and bool(signing["DomainSigningSelector"])
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 if __name__ == "__main__":
