@@ -77,7 +77,7 @@ func Grants(function string) Grant {
 		}
 	case consoleFunction:
 		// Pages show what all families hold, and complete what they meet half done.
-		g.Write = slices.Concat(ofPeople, unfinished, []string{keysPartitions, workspacesPartition, keyLists})
+		g.Write = slices.Concat(ofPeople, ofSending, unfinished, []string{keysPartitions, workspacesPartition, keyLists})
 		g.Read = []string{callsPartitions}
 		for _, f := range append(catalog.All(), subscriptions.Movements) {
 			g.Write = append(append(g.Write, ofFamily(f)...), marks(f))
@@ -164,6 +164,9 @@ func Roles() ([]byte, error) {
 				allow([]string{"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"}, ref("StreamArn"), nil),
 				allow([]string{"dynamodb:ListStreams"}, "*", nil),
 				allow([]string{"sqs:SendMessage"}, ref("DeadLettersArn"), nil))
+		}
+		if function == consoleFunction {
+			statements = append(statements, sendingStatements()...)
 		}
 		resources[id+"Role"] = object{
 			"Type": "AWS::IAM::Role",

@@ -7,6 +7,7 @@ requirements.txt: look through this list when that changes.
 """
 
 import base64
+import contextvars
 import hmac
 import json
 import os
@@ -23,7 +24,7 @@ os.environ.setdefault("SFTP_ENABLED", "0")
 os.environ.setdefault("IOT_MTLS_ENABLED", "0")
 
 from ministack import app  # noqa: E402
-from ministack.core import lambda_runtime  # noqa: E402
+from ministack.core import iam_actions, lambda_runtime  # noqa: E402
 from ministack.services import apigateway_v1 as gateway  # noqa: E402
 from ministack.services import kms  # noqa: E402
 from ministack.services import lambda_svc  # noqa: E402
@@ -246,6 +247,42 @@ def authenticated(original, data):
 for operation in ("_encrypt", "_generate_data_key", "_generate_data_key_without_plaintext",
                   "_generate_data_key_pair", "_generate_data_key_pair_without_plaintext"):
     put_in_place_of(kms, operation)(authenticated)
+
+
+# Roles may name the encryption context of what is encrypted, and the tags of an
+# identity; here neither is known when a role is asked.
+@put_in_place_of(iam_actions, "request_tag_context")
+def know_the_encryption_context(original, service, action, body, params):
+    context = original(service, action, body, params)
+    if service == "kms" and body:
+        encryption = json.loads(body).get("EncryptionContext") or {}
+        context |= {f"kms:encryptioncontext:{name}".lower(): value for name, value in encryption.items()}
+        if encryption:
+            context["kms:encryptioncontextkeys"] = list(encryption)
+    return context
+
+
+tags_of_request = contextvars.ContextVar("tags_of_request", default={})
+
+
+@put_in_place_of(app, "_enforce_ses_v2")
+def know_the_tags_of_identities(original, method, path, headers, body, query, request_id):
+    context = iam_actions.request_tag_context("sesv2", "ses:CreateEmailIdentity", body, query) if method == "POST" else {}
+    name = path.removeprefix("/v2/email/identities/").partition("/")[0]
+    for tag in ses_v2._ses_tags.get(ses_v2._resource_arn("identity", urllib.parse.unquote(name)), []):
+        context[f"aws:resourcetag/{tag['Key']}".lower()] = tag["Value"]
+    token = tags_of_request.set(context)
+    try:
+        return original(method, path, headers, body, query, request_id)
+    finally:
+        tags_of_request.reset(token)
+
+
+@put_in_place_of(app, "_enforce_data_plane")
+def ask_roles_with_tags(original, service, *args, **kwargs):
+    if service == "sesv2":
+        kwargs["service_context"] = {**(kwargs.get("service_context") or {}), **tags_of_request.get()}
+    return original(service, *args, **kwargs)
 
 
 # A domain whose DKIM key its owner brings is not verified until its records are
