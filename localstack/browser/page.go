@@ -28,7 +28,7 @@ import (
 
 const (
 	// patience is how long something may take to appear on a page.
-	patience = 10 * time.Second
+	patience = 20 * time.Second
 	// pause is how often it is looked for, and how long a page must have done
 	// nothing to be at rest.
 	pause = 50 * time.Millisecond
@@ -239,7 +239,7 @@ func call[P, R any](p *Page, command cdp.Command[P, R], params P) R {
 // rest waits until the tab loads nothing. One that never rests is not waited
 // for: what is to be seen on it is looked for anyway.
 func (p *Page) rest() {
-	for deadline := time.Now().Add(patience / 2); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(patience / 4); time.Now().Before(deadline); {
 		time.Sleep(pause)
 		p.mu.Lock()
 		resting := !p.loading && len(p.underWay) == 0 && time.Since(p.happened) >= pause
