@@ -64,6 +64,8 @@ var running = sync.OnceValues(func() (context.Context, error) {
 		chromedp.DisableGPU,
 		chromedp.Flag("disable-software-rasterizer", true),
 		chromedp.Flag("font-render-hinting", "none"),
+		chromedp.Flag("lang", "en-US"),
+		chromedp.Env("LANGUAGE=en_US", "LANG=en_US.UTF-8", "LC_ALL=en_US.UTF-8", "TZ=UTC"), // as that of a person, wherever the tests run
 		// Whatever a page asks for, nothing leaves the machine.
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
 	)

@@ -257,6 +257,20 @@ func (p *Page) Visit(path string) {
 	p.rest()
 }
 
+// VisitUntil opens a path of the origin, again and again until it shows the text:
+// for what comes to be seen with a delay, and a page that does not look for it.
+func (p *Page) VisitUntil(path, text string) {
+	p.t.Helper()
+	p.Visit(path)
+	p.eventually(func() string {
+		if strings.Contains(p.Text(), text) {
+			return ""
+		}
+		p.Visit(path)
+		return fmt.Sprintf("the page does not come to show %q", text)
+	})
+}
+
 // Path returns the path of the page, with its query.
 func (p *Page) Path() string {
 	p.t.Helper()
