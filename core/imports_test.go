@@ -54,7 +54,7 @@ var (
 		"core/tickets", "core/conversations"}
 	families = in(familyPackages...)
 	domain   = in(append([]string{"core", "core/schema", "core/nps", "core/revenue", "core/rollup", "core/overview", "core/search", "core/catalog",
-		"core/resource", "core/access", "core/identity", "core/table", "core/calls", "core/secrets", "core/sending"}, familyPackages...)...)
+		"core/resource", "core/access", "core/identity", "core/table", "core/calls", "core/secrets", "core/sending", "core/csvfile"}, familyPackages...)...)
 	forTests = in("core/table/tabletest", "core/resource/resourcetest", "core/table/dynamo/dynamolocal", "localstack/e2e", "localstack/browser",
 		"core/secrets/secretstest", "localstack/ministack")
 	adapters = under("core/table/dynamo", "core/table/embedded")
@@ -122,6 +122,8 @@ var rules = []struct {
 		"the adapter knows the port and nothing of what is stored"},
 	{not(under("functions", "localstack", "infra")), in("core/sending/ses"), false,
 		"which service sends is decided by the programs alone, and roles name the tag of its identities"},
+	{in("core/csvfile"), oursBut("core", "core/schema", "core/resource"), false,
+		"a file is described by any family's declaration, and is neither stored nor sent here"},
 	{in("core/config"), oursBut(), false,
 		"settings are read before anything else is there"},
 	{in("core/table/dynamo", "core/table/embedded"), oursBut("core/table"), false,
