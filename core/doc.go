@@ -24,6 +24,7 @@
 //
 // The plumbing. access knows workspaces, API keys and the upload lock; identity
 // knows people, their roles and sessions, and what they changed; calls keeps the
-// log of API calls; api is the HTTP face of the families; console is the pages
-// for people; config reads the environment.
+// log of API calls; csvfile reads and writes the families' CSV files; api is the
+// HTTP face of the families; console is the pages for people; config reads the
+// environment.
 package core

@@ -11,13 +11,13 @@ import (
 )
 
 var declaration = schema.New("metrics", "Metric", []schema.Field{
-	{Name: "name", Type: schema.String, MaxLen: 128, Required: schema.Always, Doc: "Metric name; not account_id"},
-	{Name: "account_id", Type: schema.ID, MaxLen: 256, Required: schema.Always, Doc: "Account ID"},
+	{Name: "name", Type: schema.String, MaxLen: 128, Required: schema.Always, Example: "logins", Doc: "Metric name; not account_id"},
+	{Name: "account_id", Type: schema.ID, MaxLen: 256, Required: schema.Always, Example: "acme-42", Doc: "Account ID"},
 	{Name: "metrics", Type: schema.List, Required: schema.Always, Beside: true, Key: []string{"timestamp"},
 		Doc: "Data points; one with a known timestamp replaces the older one",
 		Sub: []schema.Field{
-			{Name: "timestamp", Type: schema.Time, Required: schema.Always, Doc: "Instant of the point, in epoch ms"},
-			{Name: "value", Type: schema.Double, Required: schema.Always, Doc: "Value of the point"},
+			{Name: "timestamp", Type: schema.Time, Required: schema.Always, Example: "2026-10-01T09:00:00Z", Doc: "Instant of the point, in epoch ms"},
+			{Name: "value", Type: schema.Double, Required: schema.Always, Example: "17", Doc: "Value of the point"},
 		}},
 })
 

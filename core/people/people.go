@@ -14,28 +14,28 @@ import (
 )
 
 var (
-	accountID = schema.Field{Name: "account_id", Type: schema.ID, MaxLen: 256, Required: schema.Always, Doc: "Account ID"}
-	firstName = schema.Field{Name: "first_name", Type: schema.String, MaxLen: 80, Required: schema.OnInsert, Doc: "First name"}
-	lastName  = schema.Field{Name: "last_name", Type: schema.String, MaxLen: 80, Required: schema.OnInsert, Doc: "Last name"}
+	accountID = schema.Field{Name: "account_id", Type: schema.ID, MaxLen: 256, Required: schema.Always, Example: "acme-42", Doc: "Account ID"}
+	firstName = schema.Field{Name: "first_name", Type: schema.String, MaxLen: 80, Required: schema.OnInsert, Example: "Jane", Doc: "First name"}
+	lastName  = schema.Field{Name: "last_name", Type: schema.String, MaxLen: 80, Required: schema.OnInsert, Example: "Doe", Doc: "Last name"}
 )
 
 // details are the optional fields of both families, from phone to source.
 var details = []schema.Field{
-	{Name: "phone", Type: schema.String, MaxLen: 80, Doc: "Phone number"},
-	{Name: "mobile_phone", Type: schema.String, MaxLen: 80, Doc: "Mobile phone number"},
-	{Name: "email", Type: schema.String, MaxLen: 512, Email: true, Doc: "Email address"},
-	{Name: "salutation", Type: schema.String, MaxLen: 80, Doc: "Greeting, such as Mr, Ms, Dr"},
-	{Name: "title", Type: schema.String, MaxLen: 128, Doc: "Title, such as CEO or Customer Success Manager"},
-	{Name: "role", Type: schema.String, MaxLen: 128, Doc: "Role, such as Decision Maker, Approver or Buyer"},
-	{Name: "department", Type: schema.String, MaxLen: 128, Doc: "Department"},
-	{Name: "lead_source", Type: schema.String, MaxLen: 80, Doc: "Source of lead for this person"},
-	{Name: "mailing_street", Type: schema.String, MaxLen: 512, Doc: "Street address"},
-	{Name: "mailing_city", Type: schema.String, MaxLen: 80, Doc: "City"},
-	{Name: "mailing_state", Type: schema.String, MaxLen: 80, Doc: "State name or code"},
-	{Name: "mailing_postal_code", Type: schema.String, MaxLen: 80, Doc: "Zip or postal code"},
-	{Name: "mailing_country", Alias: "maling_country", Type: schema.String, MaxLen: 80, Doc: "Country name or code"},
-	{Name: "source", Type: schema.String, MaxLen: 80, Doc: "Data source of the record, such as the CRM's name"},
-	{Name: "is_active", Type: schema.Boolean, Default: "true", Doc: "Whether the person is active; inactive ones are hidden from lists"},
+	{Name: "phone", Type: schema.String, MaxLen: 80, Example: "555 0100", Doc: "Phone number"},
+	{Name: "mobile_phone", Type: schema.String, MaxLen: 80, Example: "555 0101", Doc: "Mobile phone number"},
+	{Name: "email", Type: schema.String, MaxLen: 512, Email: true, Example: "jane.doe@example.com", Doc: "Email address"},
+	{Name: "salutation", Type: schema.String, MaxLen: 80, Example: "Ms", Doc: "Greeting, such as Mr, Ms, Dr"},
+	{Name: "title", Type: schema.String, MaxLen: 128, Example: "CEO", Doc: "Title, such as CEO or Customer Success Manager"},
+	{Name: "role", Type: schema.String, MaxLen: 128, Example: "Decision Maker", Doc: "Role, such as Decision Maker, Approver or Buyer"},
+	{Name: "department", Type: schema.String, MaxLen: 128, Example: "Management", Doc: "Department"},
+	{Name: "lead_source", Type: schema.String, MaxLen: 80, Example: "Trade fair", Doc: "Source of lead for this person"},
+	{Name: "mailing_street", Type: schema.String, MaxLen: 512, Example: "1 Main Street", Doc: "Street address"},
+	{Name: "mailing_city", Type: schema.String, MaxLen: 80, Example: "Springfield", Doc: "City"},
+	{Name: "mailing_state", Type: schema.String, MaxLen: 80, Example: "IL", Doc: "State name or code"},
+	{Name: "mailing_postal_code", Type: schema.String, MaxLen: 80, Example: "62701", Doc: "Zip or postal code"},
+	{Name: "mailing_country", Alias: "maling_country", Type: schema.String, MaxLen: 80, Example: "US", Doc: "Country name or code"},
+	{Name: "source", Type: schema.String, MaxLen: 80, Example: "CRM", Doc: "Data source of the record, such as the CRM's name"},
+	{Name: "is_active", Type: schema.Boolean, Default: "true", Example: "TRUE", Doc: "Whether the person is active; inactive ones are hidden from lists"},
 }
 
 // RemoveDimensions returns the edit that removes the custom dimensions of every
@@ -58,19 +58,19 @@ func RemoveDimensions(f *resource.Family, key *string) func(schema.Record) (sche
 // Users is the family /account_users: people with a login to the product.
 var Users = family("account_users", "User", slices.Concat(
 	[]schema.Field{
-		{Name: "user_id", Type: schema.ID, MaxLen: 256, Required: schema.Always, Doc: "Primary product user ID; unique across all accounts"},
+		{Name: "user_id", Type: schema.ID, MaxLen: 256, Required: schema.Always, Example: "jane-1", Doc: "Primary product user ID; unique across all accounts"},
 		accountID, firstName, lastName,
-		{Name: "is_primary", Type: schema.Boolean, Default: "false", Doc: "Whether the user is the account's primary user"},
-		{Name: "product_join_date", Type: schema.Time, Default: "now", Doc: "When the user was first seen on the product, in epoch ms"},
-		{Name: "contact_user_id", Type: schema.ID, MaxLen: 256, Doc: "The user's CRM ID, if the user is also a contact"},
+		{Name: "is_primary", Type: schema.Boolean, Default: "false", Example: "TRUE", Doc: "Whether the user is the account's primary user"},
+		{Name: "product_join_date", Type: schema.Time, Default: "now", Example: "2024-03-01T09:00:00Z", Doc: "When the user was first seen on the product, in epoch ms"},
+		{Name: "contact_user_id", Type: schema.ID, MaxLen: 256, Example: "0035e00000ABCDE", Doc: "The user's CRM ID, if the user is also a contact"},
 	}, details, schema.CustomDimensions(schema.Optional)))
 
 // Contacts is the family /account_contacts: people known to the CRM.
 var Contacts = family("account_contacts", "Contact", slices.Concat(
 	[]schema.Field{
-		{Name: "user_id", Type: schema.ID, MaxLen: 256, Required: schema.Always, Doc: "CRM ID of the contact"},
+		{Name: "user_id", Type: schema.ID, MaxLen: 256, Required: schema.Always, Example: "jane-1", Doc: "CRM ID of the contact"},
 		accountID, firstName, lastName,
-		{Name: "is_primary", Type: schema.Boolean, Default: "false", Doc: "Whether the contact is the account's primary contact"},
+		{Name: "is_primary", Type: schema.Boolean, Default: "false", Example: "TRUE", Doc: "Whether the contact is the account's primary contact"},
 	}, details, schema.CustomDimensions(schema.Always)))
 
 func family(name, singular string, fields []schema.Field) *resource.Family {

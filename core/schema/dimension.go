@@ -18,14 +18,19 @@ func Dimensions(name, kind string, value Field) Field {
 	}
 }
 
+// IsDimensions reports whether the field is a list that Dimensions declares.
+func (f *Field) IsDimensions() bool {
+	return len(f.Sub) == 2 && f.Sub[0].Name == "key" && f.Sub[1].Name == "value"
+}
+
 // CustomDimensions declares the three lists of custom dimensions that accounts
 // and people have: texts, numbers and instants. values says whether an entry
 // must have a value.
 func CustomDimensions(values Requirement) []Field {
 	return []Field{
-		Dimensions("custom_label_dimensions", "label", Field{Type: Label, MaxLen: 256, Required: values, Doc: "Text of the dimension"}),
-		Dimensions("custom_value_dimensions", "value", Field{Type: Double, Required: values, Doc: "Number of the dimension"}),
-		Dimensions("custom_event_dimensions", "event", Field{Type: Time, Required: values, Doc: "Instant of the dimension, in epoch ms"}),
+		Dimensions("custom_label_dimensions", "label", Field{Type: Label, MaxLen: 256, Required: values, Example: "mango", Doc: "Text of the dimension"}),
+		Dimensions("custom_value_dimensions", "value", Field{Type: Double, Required: values, Example: "25", Doc: "Number of the dimension"}),
+		Dimensions("custom_event_dimensions", "event", Field{Type: Time, Required: values, Example: "2026-10-01T09:00:00Z", Doc: "Instant of the dimension, in epoch ms"}),
 	}
 }
 

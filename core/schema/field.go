@@ -111,6 +111,9 @@ type Field struct {
 	Shown Presence
 	// Doc is one line of description.
 	Doc string
+	// Example is a value, as a cell of a CSV file has it; empty where the
+	// template's example row is better without.
+	Example string
 
 	// Sub are the fields of a List's objects, Key the names of those that
 	// identify an entry and order the list. An entry with a known key is merged

@@ -13,28 +13,28 @@ import (
 )
 
 var declaration = schema.New("statements", "Invoice", []schema.Field{
-	{Name: "invoice_id", Type: schema.ID, MaxLen: 128, Required: schema.Always, Doc: "Invoice ID; unique across invoices of all accounts"},
-	{Name: "account_id", Type: schema.ID, MaxLen: 256, Required: schema.Always, Doc: "Account ID; an invoice stays with its account"},
-	{Name: "start_date", Type: schema.Time, Required: schema.OnInsert, Doc: "When the charges were created, in epoch ms"},
-	{Name: "due_date", Type: schema.Time, Doc: "When the invoice is due, in epoch ms"},
+	{Name: "invoice_id", Type: schema.ID, MaxLen: 128, Required: schema.Always, Example: "INV-1001", Doc: "Invoice ID; unique across invoices of all accounts"},
+	{Name: "account_id", Type: schema.ID, MaxLen: 256, Required: schema.Always, Example: "acme-42", Doc: "Account ID; an invoice stays with its account"},
+	{Name: "start_date", Type: schema.Time, Required: schema.OnInsert, Example: "2026-03-01T09:00:00Z", Doc: "When the charges were created, in epoch ms"},
+	{Name: "due_date", Type: schema.Time, Example: "2026-03-31T09:00:00Z", Doc: "When the invoice is due, in epoch ms"},
 	{Name: "paid_date", Type: schema.Time, Doc: "When the invoice was paid, in epoch ms; null where there are transactions"},
-	{Name: "is_failed", Type: schema.Boolean, Default: "false", Doc: "Whether the collection of the revenue failed"},
+	{Name: "is_failed", Type: schema.Boolean, Default: "false", Example: "FALSE", Doc: "Whether the collection of the revenue failed"},
 	{Name: "recurring", Type: schema.Long, Doc: "Recurring revenue in cents; if not given, the sum of the recurring line items"},
 	{Name: "non_recurring", Type: schema.Long, Doc: "Non-recurring revenue in cents; if not given, the sum of the non-recurring line items"},
 	{Name: "paid_amount", Type: schema.Long, ReadOnly: true, Doc: "Amount paid, in cents: the sum of the transactions, or else all revenue once there is a paid_date"},
 	{Name: "line_items", Type: schema.List, Doc: "Line items; any given replace all older ones",
 		Sub: []schema.Field{
-			{Name: "amount", Type: schema.Long, Required: schema.Always, Doc: "Amount of the line item in cents"},
-			{Name: "is_recurring", Type: schema.Boolean, Required: schema.Always, Doc: "Whether the line item is recurring"},
-			{Name: "description", Type: schema.String, MaxLen: 4096, Doc: "Description of the line item"},
+			{Name: "amount", Type: schema.Long, Required: schema.Always, Example: "120000", Doc: "Amount of the line item in cents"},
+			{Name: "is_recurring", Type: schema.Boolean, Required: schema.Always, Example: "TRUE", Doc: "Whether the line item is recurring"},
+			{Name: "description", Type: schema.String, MaxLen: 4096, Example: "PRO plan, one year", Doc: "Description of the line item"},
 		}},
 	{Name: "transactions", Type: schema.List, Key: []string{"tx_id"}, Doc: "Payments of a split payment, merged by tx_id",
 		Sub: []schema.Field{
-			{Name: "tx_id", Type: schema.ID, MaxLen: 128, Required: schema.Always, Doc: "Transaction ID; identifies the payment within the invoice"},
-			{Name: "paid_amount", Type: schema.Long, Required: schema.Always, Doc: "Payment in cents"},
-			{Name: "paid_date", Type: schema.Time, Required: schema.Always, Doc: "When the payment was made, in epoch ms"},
+			{Name: "tx_id", Type: schema.ID, MaxLen: 128, Required: schema.Always, Example: "tx-1", Doc: "Transaction ID; identifies the payment within the invoice"},
+			{Name: "paid_amount", Type: schema.Long, Required: schema.Always, Example: "120000", Doc: "Payment in cents"},
+			{Name: "paid_date", Type: schema.Time, Required: schema.Always, Example: "2026-03-15T09:00:00Z", Doc: "When the payment was made, in epoch ms"},
 		}},
-	{Name: "source", Type: schema.String, MaxLen: 80, Doc: "Data source of the record"},
+	{Name: "source", Type: schema.String, MaxLen: 80, Example: "Billing", Doc: "Data source of the record"},
 })
 
 var (

@@ -45,25 +45,25 @@ func segmentFields(revenue string) []schema.Field {
 
 var (
 	identity = []schema.Field{
-		{Name: "subscription_id", Type: schema.ID, MaxLen: 128, Required: schema.Always, Doc: "Subscription ID; unique across accounts"},
-		{Name: "account_id", Type: schema.ID, MaxLen: 256, Required: schema.Always, Doc: "Account ID; a subscription stays with its account"},
+		{Name: "subscription_id", Type: schema.ID, MaxLen: 128, Required: schema.Always, Example: "sub-7", Doc: "Subscription ID; unique across accounts"},
+		{Name: "account_id", Type: schema.ID, MaxLen: 256, Required: schema.Always, Example: "acme-42", Doc: "Account ID; a subscription stays with its account"},
 	}
 	// event are the fields of an event. They are not stored as such.
 	event = []schema.Field{
-		{Name: "event", Type: schema.String, MaxLen: 80, Required: schema.Always, Choices: []string{"end", "renewal", "revenue", "current"},
+		{Name: "event", Type: schema.String, MaxLen: 80, Required: schema.Always, Choices: []string{"end", "renewal", "revenue", "current"}, Example: "revenue",
 			Doc: "What happened at the effective start date; current: the record is a snapshot of the subscription as it is. A PUT without it is a revenue event"},
-		{Name: "effective_start_date", Type: schema.Time, Range: instants, Required: schema.Always, Doc: "From when on the change holds, in epoch ms; with current, when the subscription started"},
+		{Name: "effective_start_date", Type: schema.Time, Range: instants, Required: schema.Always, Example: "2026-03-01T09:00:00Z", Doc: "From when on the change holds, in epoch ms; with current, when the subscription started"},
 		{Name: "effective_end_date", Type: schema.Time, Range: instants, Doc: "Until when the change holds, exclusive, in epoch ms; open if not given; with current, when the subscription ended"},
-		{Name: "total_revenue", Type: schema.Long, Doc: "Revenue of one cycle, in cents. Required unless the event is end"},
-		{Name: "cycle_unit", Type: schema.String, MaxLen: 80, Choices: []string{"day", "month", "year"}, Doc: "Unit of the cycle. Required unless the event is end"},
-		{Name: "cycle_length", Type: schema.Integer, Doc: "Number of units in a cycle, at least 1. Required unless the event is end"},
-		{Name: "next_renewal_date", Type: schema.Time, Range: instants, Doc: "When the next renewal is due, in epoch ms"},
+		{Name: "total_revenue", Type: schema.Long, Example: "120000", Doc: "Revenue of one cycle, in cents. Required unless the event is end"},
+		{Name: "cycle_unit", Type: schema.String, MaxLen: 80, Choices: []string{"day", "month", "year"}, Example: "year", Doc: "Unit of the cycle. Required unless the event is end"},
+		{Name: "cycle_length", Type: schema.Integer, Example: "1", Doc: "Number of units in a cycle, at least 1. Required unless the event is end"},
+		{Name: "next_renewal_date", Type: schema.Time, Range: instants, Example: "2027-03-01T09:00:00Z", Doc: "When the next renewal is due, in epoch ms"},
 		{Name: "previous_renewal_date", Type: schema.Time, Range: instants, Doc: "With renewal: when that renewal was due, in epoch ms; if it is no earlier next_renewal_date, the earliest that was not renewed yet"},
-		{Name: "plan_code", Type: schema.String, MaxLen: 128, Doc: "Short name or ID of the plan"},
-		{Name: "source", Type: schema.String, MaxLen: 80, Doc: "Data source of the record"},
+		{Name: "plan_code", Type: schema.String, MaxLen: 128, Example: "PRO", Doc: "Short name or ID of the plan"},
+		{Name: "source", Type: schema.String, MaxLen: 80, Example: "Billing", Doc: "Data source of the record"},
 	}
 	dimensions = schema.As(schema.Everywhere, schema.Map, []schema.Field{
-		schema.Dimensions("custom_dimensions", "subscription", schema.Field{Type: schema.Label, MaxLen: 256, Doc: "Text of the dimension"}),
+		schema.Dimensions("custom_dimensions", "subscription", schema.Field{Type: schema.Label, MaxLen: 256, Example: "mango", Doc: "Text of the dimension"}),
 	})
 )
 

@@ -8,21 +8,21 @@ import (
 )
 
 var declaration = schema.New("support_tickets", "Ticket", []schema.Field{
-	{Name: "ticket_id", Type: schema.ID, MaxLen: 80, Required: schema.Always, Doc: "Ticket ID from the support system; unique across accounts"},
-	{Name: "account_id", Type: schema.ID, MaxLen: 256, Required: schema.Always, Doc: "Account ID of the ticket's requester; another one moves the ticket"},
-	{Name: "assignee_id", Type: schema.ID, MaxLen: 128, Doc: "ID of the ticket's assignee in the support system"},
-	{Name: "assignee_email", Type: schema.String, MaxLen: 128, Email: true, Doc: "Email of the ticket's assignee in the support system"},
-	{Name: "type", Type: schema.String, MaxLen: 80, Doc: "Ticket type, such as problem, incident, question or task"},
-	{Name: "state", Type: schema.String, MaxLen: 80, Required: schema.OnInsert, Doc: "Ticket state, such as open, closed, solved or pending"},
-	{Name: "priority", Type: schema.String, MaxLen: 80, Doc: "Ticket priority, such as high, low, normal or urgent"},
-	{Name: "create_time", Type: schema.Time, Required: schema.OnInsert, Doc: "When the ticket was created, in epoch ms"},
-	{Name: "close_time", Type: schema.Time, Doc: "When the ticket was closed, in epoch ms"},
-	{Name: "last_update_time", Type: schema.Time, Doc: "When the ticket was last updated, in epoch ms"},
-	{Name: "subject", Type: schema.String, MaxLen: 128, Required: schema.OnInsert, Doc: "Ticket subject"},
-	{Name: "description", Type: schema.String, MaxLen: 8192, Doc: "Description of the ticket"},
-	{Name: "csat_label", Type: schema.String, MaxLen: 80, Doc: "Customer satisfaction in words, such as satisfied or unhappy"},
-	{Name: "csat_value", Type: schema.Long, Doc: "Customer satisfaction as a number"},
-	{Name: "source", Type: schema.String, MaxLen: 80, Doc: "Data source of the record, such as the CRM's name"},
+	{Name: "ticket_id", Type: schema.ID, MaxLen: 80, Required: schema.Always, Example: "4521", Doc: "Ticket ID from the support system; unique across accounts"},
+	{Name: "account_id", Type: schema.ID, MaxLen: 256, Required: schema.Always, Example: "acme-42", Doc: "Account ID of the ticket's requester; another one moves the ticket"},
+	{Name: "assignee_id", Type: schema.ID, MaxLen: 128, Example: "agent-3", Doc: "ID of the ticket's assignee in the support system"},
+	{Name: "assignee_email", Type: schema.String, MaxLen: 128, Email: true, Example: "agent@example.com", Doc: "Email of the ticket's assignee in the support system"},
+	{Name: "type", Type: schema.String, MaxLen: 80, Example: "question", Doc: "Ticket type, such as problem, incident, question or task"},
+	{Name: "state", Type: schema.String, MaxLen: 80, Required: schema.OnInsert, Example: "solved", Doc: "Ticket state, such as open, closed, solved or pending"},
+	{Name: "priority", Type: schema.String, MaxLen: 80, Example: "normal", Doc: "Ticket priority, such as high, low, normal or urgent"},
+	{Name: "create_time", Type: schema.Time, Required: schema.OnInsert, Example: "2026-10-01T09:00:00Z", Doc: "When the ticket was created, in epoch ms"},
+	{Name: "close_time", Type: schema.Time, Example: "2026-10-02T09:00:00Z", Doc: "When the ticket was closed, in epoch ms"},
+	{Name: "last_update_time", Type: schema.Time, Example: "2026-10-02T09:00:00Z", Doc: "When the ticket was last updated, in epoch ms"},
+	{Name: "subject", Type: schema.String, MaxLen: 128, Required: schema.OnInsert, Example: "How do I upload a file?", Doc: "Ticket subject"},
+	{Name: "description", Type: schema.String, MaxLen: 8192, Example: "The upload page was not found", Doc: "Description of the ticket"},
+	{Name: "csat_label", Type: schema.String, MaxLen: 80, Example: "satisfied", Doc: "Customer satisfaction in words, such as satisfied or unhappy"},
+	{Name: "csat_value", Type: schema.Long, Example: "5", Doc: "Customer satisfaction as a number"},
+	{Name: "source", Type: schema.String, MaxLen: 80, Example: "Support", Doc: "Data source of the record, such as the CRM's name"},
 })
 
 // Family is the family /support_tickets.
