@@ -1,6 +1,7 @@
 package csvfile
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"regexp"
@@ -118,20 +119,16 @@ func Template(f *resource.Family, separator rune) []byte {
 		header = append(header, c.Name)
 		example = append(example, c.Example)
 	}
-	example[0] = comment + example[0]
-	var b strings.Builder
+	var b bytes.Buffer // writes to which do not fail
 	w := NewWriter(&b, separator)
-	for _, row := range [][]string{
-		header,
-		{comment + "Rows whose first cell begins with # and a space are ignored, as this one and the example below. Delete the # and the space to use it."},
-		{comment + `An empty cell leaves a value as it is; \N clears it. Dates are 2024-03-01, 2024-03-01T10:00:00Z or epoch ms. ` +
-			"Columns may be left out. More entries of a list: [2], [3] and so on. More custom dimensions: a column for each key."},
-		example,
-	} {
-		_ = w.Write(row...) // into memory
-	}
+	_ = w.Write(header...)
+	_ = w.Comment("Rows whose first cell begins with # and a space are ignored, as this one and the example below. " +
+		"Delete the # and the space to use it.")
+	_ = w.Comment(`An empty cell leaves a value as it is; \N clears it. Dates are 2024-03-01, 2024-03-01T10:00:00Z or epoch ms. ` +
+		"Columns may be left out. More entries of a list: [2], [3] and so on. More custom dimensions: a column for each key.")
+	_ = w.Comment(example...)
 	_ = w.Flush()
-	return []byte(b.String())
+	return b.Bytes()
 }
 
 // comment is what the first cell of a comment begins with.
@@ -242,7 +239,7 @@ func closest(s *schema.Schema, header string) string {
 	if n := regexp.MustCompile(`[0-9]+`).FindString(name); n != "" && n[0] != '0' {
 		entry = n
 	}
-	best, least := "", max(2, len(name)/3)+1
+	best, least := "", max(1, len(name)/3)+1
 	consider := func(candidate, alike string) {
 		if d := edlib.OSADamerauLevenshteinDistance(name, alike); d < least {
 			best, least = candidate, d

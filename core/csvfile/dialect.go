@@ -301,7 +301,7 @@ func (d *Dialect) readAll(text *bufio.Reader, l layout, check *encCheck, s *sche
 			return failure
 		}
 		d.Rows++
-		if d.Sample == "" && (check == nil || check.valid+check.invalid > 0) {
+		if d.Sample == "" && (check == nil || !check.ascii()) {
 			d.Sample = sample(cells)
 		}
 	}

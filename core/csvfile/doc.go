@@ -29,8 +29,8 @@
 //   - \N gives null, which clears the field (or deletes the entry, as the url of
 //     a document). The text \N itself is written \\N, and so on.
 //   - Text is taken as it stands, line ends within a cell as \n. An apostrophe
-//     before = + - @, tab or a line end is taken off, since it is how such text is
-//     kept from being a formula (see Neutralise).
+//     before = + - @, a tab, a line end or the beginning of a comment is taken off,
+//     since it is how such text is kept from being active (see Neutralise).
 //   - Ids are text: leading zeros stay. One such as 1.23457E+11 is refused, because
 //     that is what a spreadsheet leaves of a long number.
 //   - Numbers have a decimal point and nothing else: no thousands separators, no

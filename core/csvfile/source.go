@@ -149,10 +149,15 @@ func (c *encCheck) look(p []byte, lines int) {
 		} else if c.invalid++; c.invalid == 1 {
 			c.line = lines + bytes.Count(p[:i], []byte{'\n'}) + 1
 		}
-		c.unused = c.unused || bytes.ContainsAny(p[i:i+size], "\x81\x8d\x8f\x90\x9d")
+		for _, b := range p[i : i+size] {
+			c.unused = c.unused || b == 0x81 || b == 0x8d || b == 0x8f || b == 0x90 || b == 0x9d
+		}
 		i += size
 	}
 }
+
+// ascii reports whether there was nothing but ASCII so far.
+func (c *encCheck) ascii() bool { return c.valid+c.invalid+len(c.carry) == 0 }
 
 // encoding returns the encoding of a file that was looked at whole, which had a
 // byte order mark or not.

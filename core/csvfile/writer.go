@@ -11,15 +11,17 @@ import (
 	"tenure/core"
 )
 
-// formula is text that a spreadsheet may take for a formula, or that is so but
-// for apostrophes in front of it: what begins with = + - @, also in full width or
-// behind spaces, or with a tab or a line end.
-var formula = regexp.MustCompile("^'*(?:[ \u00a0]*[=+\\-@＝＋－＠]|[\t\r\n])")
+// active is text that a spreadsheet may take for a formula, or a file for a
+// comment, or that is so but for apostrophes in front of it: what begins with
+// = + - @, also in full width or behind spaces, with a tab or a line end, or as
+// comments do.
+var active = regexp.MustCompile("^'*(?:[ \u00a0]*[=+\\-@＝＋－＠]|[\t\r\n]|#(?: |\\s*$))")
 
-// Neutralise returns text so that no spreadsheet takes it for a formula: with
-// an apostrophe in front of what may be one. Numbers stay as they are.
+// Neutralise returns text so that no spreadsheet takes it for a formula, and no
+// file for a comment: with an apostrophe in front of what may be one. Numbers
+// stay as they are.
 func Neutralise(text string) string {
-	if mayBeFormula(text) && !plainNumber.MatchString(text) {
+	if mayBeActive(text) && !plainNumber.MatchString(text) {
 		return "'" + text
 	}
 	return text
@@ -27,18 +29,18 @@ func Neutralise(text string) string {
 
 // Restore returns the text that Neutralise was given.
 func Restore(text string) string {
-	if text != "" && text[0] == '\'' && mayBeFormula(text) {
+	if text != "" && text[0] == '\'' && mayBeActive(text) {
 		return text[1:]
 	}
 	return text
 }
 
-func mayBeFormula(text string) bool {
+func mayBeActive(text string) bool {
 	switch {
 	case text == "", 'a' <= text[0] && text[0] <= 'z', 'A' <= text[0] && text[0] <= 'Z', '0' <= text[0] && text[0] <= '9':
 		return false // nearly always
 	}
-	return formula.MatchString(text)
+	return active.MatchString(text)
 }
 
 // Writer writes CSV files that people open in a spreadsheet: in UTF-8 with byte
@@ -56,18 +58,24 @@ func NewWriter(w io.Writer, separator rune) *Writer {
 }
 
 // Write writes a row. Its error may be that of an earlier one.
-func (w *Writer) Write(cells ...string) error {
+func (w *Writer) Write(cells ...string) error { return w.write("", cells) }
+
+// Comment writes a row that a reader of a family's files ignores.
+func (w *Writer) Comment(cells ...string) error { return w.write(comment, cells) }
+
+func (w *Writer) write(mark string, cells []string) error {
 	if !w.begun {
 		_, _ = w.w.WriteString("\ufeff")
 		w.begun = true
 	}
 	for i, cell := range cells {
-		if i > 0 {
+		if cell = Neutralise(cell); i == 0 {
+			cell = mark + cell
+		} else {
 			_ = w.w.WriteByte(w.separator)
 		}
-		cell = Neutralise(cell)
-		// Those that would be read as something else, were they not quoted: also by
-		// a spreadsheet that expects another separator.
+		// Quoted are those that would else be read as something else, also by a
+		// spreadsheet that expects another separator.
 		if cell == "" && len(cells) > 1 || cell != "" && !strings.ContainsAny(cell, "\",;\t|\r\n") && strings.TrimSpace(cell) == cell {
 			_, _ = w.w.WriteString(cell)
 			continue
