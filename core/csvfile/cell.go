@@ -108,6 +108,9 @@ var (
 const lostDigits = 11
 
 func appendNumber(dst []byte, f *schema.Field, text string) (_ []byte, refusal string) {
+	if allDigits(text) {
+		return append(dst, text...), ""
+	}
 	whole := f.Type != schema.Double
 	parts := plainNumber.FindStringSubmatch(text)
 	switch {
@@ -141,6 +144,17 @@ func appendNumber(dst []byte, f *schema.Field, text string) (_ []byte, refusal s
 	return dst, ""
 }
 
+// allDigits reports whether a cell is nothing but digits, and as such a number
+// of JSON: most numbers are, and need no closer look.
+func allDigits(text string) bool {
+	for i := range len(text) {
+		if text[i] < '0' || text[i] > '9' {
+			return false
+		}
+	}
+	return text[0] != '0' || len(text) == 1
+}
+
 // appendLiteral appends a number, matched by plainNumber, as JSON has it.
 func appendLiteral(dst []byte, parts []string) []byte {
 	if parts[1] == "-" {
@@ -164,16 +178,11 @@ func appendLiteral(dst []byte, parts []string) []byte {
 // in cents.
 func unit(f *schema.Field) string { return fmt.Sprintf(" (%s)", f.Doc) }
 
-// The forms of instants that a cell may have, behind which the offset stands.
-var instantForms = []string{"2006-01-02T15:04", "2006-01-02T15:04:05"}
+// offset is the end of an instant that says how far it is from UTC.
+var offset = regexp.MustCompile(`\s*(Z|z|UTC|GMT|[+-][0-9]{2}(:?[0-9]{2})?)$`)
 
-var (
-	isoDate = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}($|[Tt ])`)
-	// offset is the end of an instant that says how far it is from UTC.
-	offset = regexp.MustCompile(`\s*(Z|z|UTC|GMT|[+-][0-9]{2}(:?[0-9]{2})?)$`)
-	// otherDate is a date in an order that differs from country to country.
-	otherDate = regexp.MustCompile(`^[0-9]{1,4}[/.\-\s][0-9A-Za-zÀ-ÿ]{1,9}[/.\-\s,]+[0-9]{1,4}`)
-)
+// otherDate is a date in an order that differs from country to country.
+var otherDate = regexp.MustCompile(`^[0-9]{1,4}[/.\-\s][0-9A-Za-zÀ-ÿ]{1,9}[/.\-\s,]+[0-9]{1,4}`)
 
 const forms = "epoch milliseconds or a date such as 2024-03-01, 2024-03-01 10:00 or 2024-03-01T10:00:00Z"
 
@@ -183,9 +192,12 @@ const forms = "epoch milliseconds or a date such as 2024-03-01, 2024-03-01 10:00
 const leastMillis = 10_000_000_000
 
 func appendTime(dst []byte, text string) (_ []byte, refusal string) {
+	if len(text) >= len("10000000000") && allDigits(text) {
+		return append(dst, text...), "" // epoch ms, as leastMillis says
+	}
 	parts := plainNumber.FindStringSubmatch(text)
 	switch {
-	case isoDate.MatchString(text):
+	case isISO(text):
 		at, err := parseInstant(text)
 		if err != nil {
 			return dst, "must be an existing " + forms[len("epoch milliseconds or a "):]
@@ -208,9 +220,23 @@ func appendTime(dst []byte, text string) (_ []byte, refusal string) {
 	return append(dst, literal...), ""
 }
 
-// parseInstant reads an instant that begins with an ISO 8601 date.
+// isISO reports whether a cell begins with an ISO 8601 date.
+func isISO(text string) bool {
+	const date = "2006-01-02"
+	if len(text) < len(date) || len(text) > len(date) && !strings.ContainsRune("Tt ", rune(text[len(date)])) {
+		return false
+	}
+	for i := range len(date) {
+		if isDigit := text[i] >= '0' && text[i] <= '9'; isDigit == (date[i] == '-') || !isDigit && text[i] != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// parseInstant reads an instant for which isISO holds.
 func parseInstant(text string) (time.Time, error) {
-	date, clock := text[:len("2006-01-02")], ""
+	date, clock := text[:len(time.DateOnly)], ""
 	if len(text) > len(date) {
 		clock = text[len(date)+1:]
 	}
@@ -218,26 +244,27 @@ func parseInstant(text string) (time.Time, error) {
 		return time.Parse(time.DateOnly, date)
 	}
 	zone := ""
-	if at := offset.FindStringIndex(clock); at != nil {
+	if utc, ok := strings.CutSuffix(clock, "Z"); ok {
+		clock = strings.TrimSpace(utc)
+	} else if at := offset.FindStringIndex(clock); at != nil {
 		clock, zone = clock[:at[0]], strings.TrimSpace(clock[at[0]:])
 	}
 	shift, err := parseOffset(zone)
 	if err != nil {
 		return time.Time{}, err
 	}
-	for _, form := range instantForms {
-		var at time.Time
-		if at, err = time.Parse(form, date+"T"+clock); err == nil {
-			return at.Add(-shift), nil
-		}
+	form := time.DateTime
+	if len(clock) <= len("15:04") {
+		form = "2006-01-02 15:04"
 	}
-	return time.Time{}, err
+	at, err := time.Parse(form, date+" "+clock)
+	return at.Add(-shift), err
 }
 
 // parseOffset reads how far an instant is from UTC.
 func parseOffset(zone string) (time.Duration, error) {
 	switch zone {
-	case "", "Z", "z", "UTC", "GMT":
+	case "", "z", "UTC", "GMT":
 		return 0, nil
 	}
 	digits := strings.ReplaceAll(zone[1:], ":", "")
