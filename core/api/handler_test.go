@@ -413,3 +413,10 @@ func TestAnUploadOfTooManyRecordsIsRefusedWhole(t *testing.T) {
 		t.Error("the first record was applied")
 	}
 }
+
+func TestWhatIsWrongWithABodyIsSaidWithoutNamesOfOurs(t *testing.T) {
+	message, _ := promised(t, "a body that ends too early", send(newHandler(t), http.MethodPost, at(t, "/accounts"), []byte(`{"records":[`)))["message"].(string)
+	if !strings.HasPrefix(message, "The body is not valid JSON: ") || strings.Contains(message, "jsontext") {
+		t.Errorf("%q", message)
+	}
+}

@@ -128,7 +128,7 @@ func parseOptions(raw []byte, f *resource.Family) (options, *core.Failure) {
 // nil for those that are not there.
 func members(body []byte, names ...string) ([][]byte, *core.Failure) {
 	if err := schema.Valid(body); err != nil {
-		return nil, malformed("The body is not valid JSON: %v", err)
+		return nil, malformed("The body is not valid JSON: %s", strings.TrimPrefix(err.Error(), "jsontext: "))
 	}
 	if schema.Kind(body) != '{' {
 		return nil, malformed("The body must be a JSON object")
