@@ -188,7 +188,7 @@ func resolve(s *schema.Schema, header string) (column, *core.Failure) {
 	}
 	if head, key, ok := strings.Cut(header, "."); ok {
 		if i, ok := s.Lookup(strings.TrimSpace(fieldName(head))); ok && s.Fields[i].IsDimensions() {
-			return dimension(s, i, key)
+			return dimension(s, i, strings.TrimSpace(key))
 		}
 	}
 	if parts := listColumn.FindStringSubmatch(name); parts != nil {
@@ -226,6 +226,8 @@ func unknown(header string) *core.Failure {
 	return &core.Failure{Code: core.UnknownField, Field: short(header), Message: fmt.Sprintf("'%s' is not a known column", short(header))}
 }
 
+var digits = regexp.MustCompile("[0-9]+")
+
 // closest returns the column whose name is most like the unknown one in a
 // header; "" when none is.
 func closest(s *schema.Schema, header string) string {
@@ -236,7 +238,7 @@ func closest(s *schema.Schema, header string) string {
 		return ""
 	}
 	entry := "1"
-	if n := regexp.MustCompile(`[0-9]+`).FindString(name); n != "" && n[0] != '0' {
+	if n := digits.FindString(name); n != "" && n[0] != '0' {
 		entry = n
 	}
 	best, least := "", max(1, len(name)/3)+1

@@ -176,24 +176,25 @@ func TestWhatCannotBeUploadedIsRefusedInPlainWords(t *testing.T) {
 		field  string
 		words  []string
 	}{
-		"nothing":                               {nil, "", core.Malformed, "", []string{"empty"}},
-		"a mark alone":                          {nil, bom, core.Malformed, "", []string{"empty"}},
-		"blank lines":                           {nil, "\r\n \r\n", core.Malformed, "", []string{"empty"}},
-		"separators alone":                      {nil, ",,,\n,,\n", core.Malformed, "", []string{"names the columns"}},
-		"comments alone":                        {nil, "# nothing\n# at all\n", core.Malformed, "", []string{"no header"}},
-		"the separator alone":                   {nil, "sep=;\n", core.Malformed, "", []string{"no header"}},
-		"no rows":                               {nil, header, core.Malformed, "", []string{"no rows"}},
-		"no header":                             {nil, "1,Acme\n2,Umbrella\n", core.Malformed, "", []string{"names the columns", "'account_id'", "'1 Acme'"}},
-		"a workbook":                            {nil, "PK\x03\x04\x14\x00\x06\x00", core.Malformed, "", []string{"spreadsheet", "save the sheet as CSV"}},
-		"an old workbook":                       {nil, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", core.Malformed, "", []string{".xls", "save the sheet as CSV"}},
-		"compressed":                            {nil, "\x1f\x8b\x08\x00", core.Malformed, "", []string{"gzip", "Unpack"}},
-		"a document":                            {nil, "%PDF-1.7\n", core.Malformed, "", []string{"PDF"}},
-		"a web page":                            {nil, "\n<!DOCTYPE html><html>", core.Malformed, "", []string{"web page"}},
-		"a web page in UTF-16":                  {nil, utf16(t, unicode.LittleEndian, unicode.UseBOM, "<html>"), core.Malformed, "", []string{"web page"}},
-		"JSON":                                  {nil, bom + `{"records":[]}`, core.Malformed, "", []string{"JSON"}},
-		"a JSON array":                          {nil, ` [{"account_id":1}]`, core.Malformed, "", []string{"JSON"}},
-		"binary":                                {nil, "\x7fELF\x02\x01\x01\x00\x00", core.Malformed, "", []string{"NUL", "no text"}},
-		"NUL":                                   {nil, header + "1,A\n2,B\x00C\n", core.Malformed, "", []string{"Line 3", "NUL"}},
+		"nothing":              {nil, "", core.Malformed, "", []string{"empty"}},
+		"a mark alone":         {nil, bom, core.Malformed, "", []string{"empty"}},
+		"blank lines":          {nil, "\r\n \r\n", core.Malformed, "", []string{"empty"}},
+		"separators alone":     {nil, ",,,\n,,\n", core.Malformed, "", []string{"names the columns"}},
+		"comments alone":       {nil, "# nothing\n# at all\n", core.Malformed, "", []string{"no header"}},
+		"the separator alone":  {nil, "sep=;\n", core.Malformed, "", []string{"no header"}},
+		"no rows":              {nil, header, core.Malformed, "", []string{"no rows"}},
+		"no header":            {nil, "1,Acme\n2,Umbrella\n", core.Malformed, "", []string{"names the columns", "'account_id'", "'1 Acme'"}},
+		"a workbook":           {nil, "PK\x03\x04\x14\x00\x06\x00", core.Malformed, "", []string{"spreadsheet", "save the sheet as CSV"}},
+		"an old workbook":      {nil, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", core.Malformed, "", []string{".xls", "save the sheet as CSV"}},
+		"compressed":           {nil, "\x1f\x8b\x08\x00", core.Malformed, "", []string{"gzip", "Unpack"}},
+		"a document":           {nil, "%PDF-1.7\n", core.Malformed, "", []string{"PDF"}},
+		"a web page":           {nil, "\n<!DOCTYPE html><html>", core.Malformed, "", []string{"web page"}},
+		"a web page in UTF-16": {nil, utf16(t, unicode.LittleEndian, unicode.UseBOM, "<html>"), core.Malformed, "", []string{"web page"}},
+		"JSON":                 {nil, bom + `{"records":[]}`, core.Malformed, "", []string{"JSON"}},
+		"a JSON array":         {nil, ` [{"account_id":1}]`, core.Malformed, "", []string{"JSON"}},
+		"binary":               {nil, "\x7fELF\x02\x01\x01\x00\x00", core.Malformed, "", []string{"NUL", "no text"}},
+		"NUL":                  {nil, header + "1,A\n2,B\x00C\n", core.Malformed, "", []string{"Line 3", "NUL"}},
+		"NUL below a line that names the separator": {nil, "sep=,\n" + header + "1,A\n2,B\x00C\n", core.Malformed, "", []string{"Line 4", "NUL"}},
 		"NUL in UTF-16":                         {nil, utf16(t, unicode.LittleEndian, unicode.UseBOM, header+"1,A\x00\n"), core.Malformed, "", []string{"Line 2", "NUL"}},
 		"half a character":                      {nil, utf16(t, unicode.LittleEndian, unicode.UseBOM, header+"1,A\n") + "1", core.Malformed, "", []string{"UTF-16", "cut off"}},
 		"too large":                             {nil, header + strings.Repeat("1,A\n", 30_000), core.TooLarge, "", []string{"larger than 100000 bytes"}},
@@ -213,6 +214,7 @@ func TestWhatCannotBeUploadedIsRefusedInPlainWords(t *testing.T) {
 		"a column twice":                        {nil, "account_id,name,name\n1,A,B\n", core.Conflicting, "name", []string{"'name' stands twice"}},
 		"a column twice in two spellings":       {nil, "account_id,name,NAME\n1,A,B\n", core.Conflicting, "name", []string{"as 'name' and as 'NAME'"}},
 		"a dimension twice":                     {nil, "account_id,custom_label_dimensions.a,Custom_Label_Dimensions.a\n1,A,B\n", core.Conflicting, "custom_label_dimensions.a", []string{"twice"}},
+		"a dimension twice but for a space":     {nil, "account_id,custom_label_dimensions.a,custom_label_dimensions. a\n1,A,B\n", core.Conflicting, "custom_label_dimensions.a", []string{"twice"}},
 		"an entry twice":                        {nil, "account_id,documents[1].name,Documents[1].name\n1,A,B\n", core.Conflicting, "documents[1].name", []string{"twice"}},
 		"unknown": {nil, "account_id,nmae,emploees,shoe size\n1,A,2,3\n", core.UnknownField, "nmae",
 			[]string{"'nmae' is not a known column (did you mean 'name'?)", "'emploees' is not a known column (did you mean 'employees'?)", "'shoe size' is not a known column"}},
@@ -323,6 +325,21 @@ func TestAnotherFileThanTheOneInspectedIsRefused(t *testing.T) {
 	var failure *core.Failure
 	if _, err := r.Next(); !errors.As(err, &failure) {
 		t.Errorf("a row that cannot be read: %v", err)
+	}
+}
+
+func TestTextThatIsNotInTheEncodingFoundStaysReadable(t *testing.T) {
+	d := inspect(t, accounts.Family, []byte("account_id,name\n1,A\n"))
+	r, err := csvfile.NewReader(strings.NewReader("account_id,name\n1,A\xff\n"), d, accounts.Family, csvfile.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	row, err := r.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if checkRecord(t, accounts.Family, row); string(row.Record) != "{\"account_id\":\"1\",\"name\":\"A\ufffd\"}" {
+		t.Errorf("%s", row.Record)
 	}
 }
 

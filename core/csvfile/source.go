@@ -204,7 +204,7 @@ func newRows(text *bufio.Reader, l layout, check *encCheck) (*rows, error) {
 		if _, err := text.ReadSlice(end); err != nil {
 			return nil, err
 		}
-		r.before = 1
+		r.before, r.guard.lines = 1, 1
 	}
 	r.csv = csv.NewReader(bufio.NewReaderSize(r.guard, bufferSize))
 	r.csv.Comma = l.separator
