@@ -142,6 +142,7 @@ var Family = &resource.Family{
 		Field:     npsHistory,
 		SortKey:   func(score schema.Record) string { return resource.SortKey(scores, score, scoreDate, scoreUser) },
 		Recompute: recomputeNPS,
+		Indexed:   []int{scoreDate, scoreNPS},
 	},
 }
 
@@ -184,6 +185,36 @@ func inactiveFrom(r schema.Record) int64 {
 		return 0
 	}
 	return max(r[inactiveTime].Int(), 1)
+}
+
+// Standing is how a shown account stands.
+type Standing struct {
+	ID, Name string
+	// Joined is the join date, Ended the instant from which the account is or will
+	// be inactive, 0 for never; both in epoch ms.
+	Joined, Ended int64
+	Active        bool
+	// Churned says that it is marked as churned, whenever that takes effect.
+	Churned bool
+	// MRR is the monthly recurring revenue in cents, Renewal the renewal date in
+	// epoch ms, NPS the current score; nil where there is none.
+	MRR, Renewal, NPS *int64
+}
+
+// StandingOf returns how an account stands, as it is shown.
+func StandingOf(r schema.Record) Standing {
+	number := func(v schema.Value) *int64 {
+		if v.IsNull() {
+			return nil
+		}
+		n := v.Int()
+		return &n
+	}
+	return Standing{
+		ID: r[id].Text(), Name: r[name].Text(), Joined: r[joinDate].Int(), Ended: inactiveFrom(r),
+		Active: r[isActive].IsNull() || r[isActive].True(), Churned: r[isChurned].True(),
+		MRR: number(r[currentMRR]), Renewal: number(r[renewalDate]), NPS: number(r[currentNPS]),
+	}
 }
 
 // deactivate returns the patch of DELETE /accounts/{id}.

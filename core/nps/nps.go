@@ -33,9 +33,15 @@ func Current(latestFirst iter.Seq[Score]) (score int64, ok bool) {
 	if n == 0 {
 		return 0, false
 	}
+	return Mean(sum, n), true
+}
+
+// Mean returns the mean of n scores, at least one, that come to sum, rounded
+// half away from zero.
+func Mean(sum, n int64) int64 {
 	half := n
 	if sum < 0 {
 		half = -n
 	}
-	return (2*sum + half) / (2 * n), true
+	return (2*sum + half) / (2 * n)
 }

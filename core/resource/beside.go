@@ -32,6 +32,10 @@ type Beside struct {
 	Recompute func(r schema.Record, latestFirst iter.Seq[schema.Record])
 	// Paged says that the entries are read in pages; see ListEntries.
 	Paged bool
+	// Indexed are the ordinals of fields of an entry, numbers all of them, in
+	// whose order those of a whole workspace can be read; see EntryRows. Empty for
+	// none: an index costs a write for each entry.
+	Indexed []int
 }
 
 // besidePageSize is how many entries are read at once.
@@ -359,6 +363,26 @@ func (es *entries) latestFirst() iter.Seq[schema.Record] {
 	}
 }
 
+// entryItem returns the item that stores an entry beside a record of f.
+func (e *Engine) entryItem(workspace string, f *Family, key table.Key, version int64, body []byte) table.Item {
+	item := table.Item{Key: key, Version: version, Body: body}
+	if len(f.Beside.Indexed) > 0 {
+		s := f.Schema.List(f.Beside.Field)
+		name := digest(key.Partition + "\x00" + key.Sort) // tells entries of the same numbers apart
+		item.Index1 = table.Key{
+			Partition: entriesPartition(workspace, f, e.shardOf(name)),
+			Sort:      SortKey(s, s.ParseStored(body), f.Beside.Indexed...) + name,
+		}
+	}
+	return item
+}
+
+// entriesPartition returns a partition of the index of the entries beside the
+// records of f.
+func entriesPartition(workspace string, f *Family, shard string) string {
+	return partition(workspace, f.Schema.Name+"."+f.Schema.Fields[f.Beside.Field].Name+".all", shard)
+}
+
 // ops yields the writes that bring the table to what the entries are to be.
 func (es *entries) ops() iter.Seq[table.Op] {
 	return func(yield func(table.Op) bool) {
@@ -376,7 +400,7 @@ func (es *entries) ops() iter.Seq[table.Op] {
 				if string(en.now) == string(en.stored) {
 					continue
 				}
-				op = table.Put(table.Item{Key: key, Version: es.engine.nextVersion(en.version), Body: en.now}, cond)
+				op = table.Put(es.engine.entryItem(es.workspace, es.family, key, es.engine.nextVersion(en.version), en.now), cond)
 			}
 			if !yield(op) {
 				return

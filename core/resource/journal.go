@@ -196,10 +196,11 @@ func (e *Engine) settle(ctx context.Context, workspace string, f *Family, item *
 			if st.Was != 0 {
 				cond = table.VersionIs(st.Was)
 			}
-			ops[i] = table.Put(table.Item{Key: key, Version: st.Version, Body: []byte(st.Body)}, cond)
 			if st.Version == 0 {
 				ops[i] = table.Delete(key, cond)
+				continue
 			}
+			ops[i] = table.Put(e.entryItem(workspace, f, key, st.Version, []byte(st.Body)), cond)
 		}
 		for _, err := range e.table.Write(ctx, ops, marked) {
 			switch {

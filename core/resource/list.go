@@ -78,6 +78,9 @@ const (
 	exactPages = 16
 	// listsChangedTimeout bounds the write that makes bookmarks out of date.
 	listsChangedTimeout = 5 * time.Second
+	// rowsAtOnce is how many items of an index are read at a time, where nothing but
+	// them is needed.
+	rowsAtOnce = 10_000
 	// largeAtOnce is how many records with large bodies are read at a time.
 	largeAtOnce = 8
 )
@@ -117,16 +120,11 @@ type stream struct {
 // List begins to read one page of records. The failure says that the order is
 // unknown. A page past the end is empty.
 func (e *Engine) List(ctx context.Context, l List) (*Listing, *core.Failure, error) {
-	order := l.Family.order(l.OrderBy)
-	if order == nil {
+	if l.Family.order(l.OrderBy) == nil {
 		return nil, &core.Failure{Code: core.NotAChoice, Field: "order_by",
 			Message: "'order_by' must be one of: " + strings.Join(l.Family.OrderNames(), ", ")}, nil
 	}
-	w := &walk{engine: e, list: &l, order: order, visibleAt: gone}
-	if !l.Inactive {
-		w.visibleAt = e.Now()
-	}
-	w.choose()
+	w := e.walk(&l)
 	marks, err := e.table.Get(ctx, []table.Key{
 		e.generationKey(l.Workspace, l.Family), w.markKey(l.Page), w.markKey(l.Page + 1),
 	}, true)
@@ -194,9 +192,55 @@ func (w *walk) next(ctx context.Context, n int) (records []schema.Record, more b
 	return records, more, nil
 }
 
+// Batch is some records of a list, in its order, ready to be shown.
+type Batch struct {
+	Records []schema.Record
+	// After is where the list goes on behind them; see Batches.
+	After string
+}
+
+// Batches yields the records of a list, whatever its page, as they are read. It
+// begins behind the batch with that After, or at the beginning of the list where
+// after is empty.
+func (e *Engine) Batches(ctx context.Context, l List, after string) iter.Seq2[Batch, error] {
+	return func(yield func(Batch, error) bool) {
+		w := e.walk(&l)
+		if after != "" {
+			w.after = after
+		}
+		for more := true; more; {
+			var items []table.Item
+			var err error
+			if items, more, err = w.read(ctx, MaxPageSize, w.index != table.Base); err != nil {
+				yield(Batch{}, err)
+				return
+			}
+			records, err := w.records(ctx, items)
+			if err != nil {
+				yield(Batch{}, err)
+				return
+			}
+			records = slices.DeleteFunc(records, func(r schema.Record) bool { return r == nil })
+			if len(records) > 0 && !yield(Batch{records, w.after}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// walk returns the state of a reading of all of a list, whatever its page.
+func (e *Engine) walk(l *List) *walk {
+	w := &walk{engine: e, list: l, order: l.Family.order(l.OrderBy), visibleAt: gone}
+	if !l.Inactive {
+		w.visibleAt = e.Now()
+	}
+	w.choose()
+	return w
+}
+
 // Row is what the index of an order says of a record without reading it.
 type Row struct {
-	// Group is the same for records of one account.
+	// Group is the same for records of one account; see Engine.Group.
 	Group string
 	// Numbers are the values of the order's first fields, as many as are
 	// numbers; Text is that of the first other one.
@@ -207,18 +251,39 @@ type Row struct {
 // Rows yields the records of a list, whatever its page, as their index has
 // them. The order must be kept in an index.
 func (e *Engine) Rows(ctx context.Context, l List) iter.Seq2[Row, error] {
+	w := e.walk(&l)
+	numbers := 0
+	for numbers < len(w.order.Fields) && l.Family.Schema.Fields[w.order.Fields[numbers]].Type.Numeric() {
+		numbers++
+	}
+	return w.rows(ctx, numbers)
+}
+
+// EntryRows yields the entries beside all records of a family in a workspace
+// whose first indexed field lies in window, as their index has them.
+func (e *Engine) EntryRows(ctx context.Context, workspace string, f *Family, window Range) iter.Seq2[Row, error] {
+	w := &walk{engine: e, list: &List{Workspace: workspace, Family: f, Range: &window}, index: table.First, visibleAt: gone}
+	for shard := range e.shards {
+		w.queries = append(w.queries, table.Query{Index: w.index, Partition: entriesPartition(workspace, f, shardName(shard))})
+	}
+	w.bound()
+	return w.rows(ctx, len(f.Beside.Indexed))
+}
+
+// Group returns the Group of the rows of an account's records of f, which lie in
+// their account's partition.
+func (e *Engine) Group(workspace string, f *Family, account string) string {
+	return e.key(workspace, f, account, "").Partition
+}
+
+// rows yields what the walk reads in an index whose order has that many numbers
+// first.
+func (w *walk) rows(ctx context.Context, numbers int) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		order := l.Family.order(l.OrderBy)
-		w := &walk{engine: e, list: &l, order: order, visibleAt: gone}
-		w.choose()
-		numbers := 0
-		for numbers < len(order.Fields) && l.Family.Schema.Fields[order.Fields[numbers]].Type.Numeric() {
-			numbers++
-		}
 		for more := true; more; {
 			var items []table.Item
 			var err error
-			if items, more, err = w.read(ctx, MaxPageSize, true); err != nil {
+			if items, more, err = w.read(ctx, rowsAtOnce, true); err != nil {
 				yield(Row{}, err)
 				return
 			}
@@ -274,6 +339,12 @@ func (w *walk) choose() {
 		}
 	}
 	w.readOrder(w.order, "")
+	w.bound()
+}
+
+// bound keeps the walk within the range of its list.
+func (w *walk) bound() {
+	l := w.list
 	if l.Range == nil {
 		return
 	}

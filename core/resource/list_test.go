@@ -180,6 +180,35 @@ func TestLongLists(t *testing.T) {
 		}
 	})
 
+	t.Run("batches go on where an earlier reading has ended", func(t *testing.T) {
+		for _, l := range []resource.List{{OrderBy: "account_id"}, {OrderBy: "name", Descending: true}} {
+			l.Workspace, l.Family = "acme", accounts.Family
+			var got, want []string
+			after := ""
+			for n, more := 0, true; more; n++ {
+				more = false
+				for batch, err := range w.Batches(t.Context(), l, after) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, r := range batch.Records {
+						got = append(got, r[l.Family.ID].Text())
+					}
+					after, more = batch.After, true
+					if n%3 == 0 {
+						break
+					}
+				}
+			}
+			for l.Page = range pages {
+				want = append(want, page(model, l)...)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%+v: %d records, want %d", l, len(got), len(want))
+			}
+		}
+	})
+
 	t.Run("who reads on while records come and go misses none and sees none twice", func(t *testing.T) {
 		// Up to page 16 a page is that of the list as it stands, so a change
 		// moves what follows it; from there on reading goes on where it was.

@@ -259,11 +259,13 @@ func (s score) compare(other score) int {
 func TestEntriesBesideARecordFollowTheModel(t *testing.T) {
 	w := newWorld(t, 1)
 	run := 0
+	all := map[string]map[score]int64{} // of every account
 	rapid.Check(t, func(t *rapid.T) {
 		run++
 		id := fmt.Sprint("a", run)
 		upload(t, w.Engine, accounts.Family, whole(id, `"tier":"x"`))
 		model, current := map[score]int64{}, ""
+		all[id] = model
 		for range rapid.IntRange(1, 4).Draw(t, "steps") {
 			switch rapid.IntRange(0, 9).Draw(t, "step") {
 			case 0:
@@ -304,6 +306,7 @@ func TestEntriesBesideARecordFollowTheModel(t *testing.T) {
 				upload(t, w.Engine, accounts.Family, fmt.Sprintf(`{"account_id":%q,"nps_history":[%s]}`, id, strings.Join(list, ",")))
 			}
 			checkScores(t, w, id, model, current)
+			checkIndexedScores(t, w, all)
 		}
 	})
 }
@@ -349,6 +352,31 @@ func checkScores(t *rapid.T, w *world, id string, model map[score]int64, current
 	}
 	if string(shown) != current {
 		t.Fatalf("current score %s, want %s", shown, current)
+	}
+}
+
+// checkIndexedScores compares the scores of all accounts in a window with the
+// models'.
+func checkIndexedScores(t *rapid.T, w *world, all map[string]map[score]int64) {
+	from := rapid.Int64Range(-4, 4).Draw(t, "from") * 10 * 86_400_000
+	window := resource.Range{From: from, Until: from + rapid.Int64Range(0, 8).Draw(t, "until")*10*86_400_000}
+	var got, want [][2]int64
+	for row, err := range w.EntryRows(t.Context(), "acme", accounts.Family, window) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, [2]int64(row.Numbers))
+	}
+	for _, model := range all {
+		for s, value := range model {
+			if s.date >= window.From && s.date < window.Until {
+				want = append(want, [2]int64{s.date, value})
+			}
+		}
+	}
+	slices.SortFunc(want, func(a, b [2]int64) int { return slices.Compare(a[:], b[:]) })
+	if !slices.Equal(got, want) {
+		t.Fatalf("%d scores in %v, want %d: %v, want %v", len(got), window, len(want), got, want)
 	}
 }
 

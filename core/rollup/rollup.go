@@ -193,37 +193,24 @@ func (r *Rollup) derive(ctx context.Context, all []account) map[account]error {
 // derived. The error tells of those that failed.
 func (r *Rollup) Workspace(ctx context.Context, workspace string) (derived int, err error) {
 	var errs []error
-	for page := 0; ; page++ {
-		listing, _, err := r.engine.List(ctx, resource.List{Workspace: workspace, Family: accounts.Family, Inactive: true, Page: page})
+	all := resource.List{Workspace: workspace, Family: accounts.Family, Inactive: true}
+	for batch, err := range r.engine.Batches(ctx, all, "") {
 		if err != nil {
 			return derived, errors.Join(append(errs, err)...)
 		}
-		seen := 0
-		for {
-			records, err := listing.Next(ctx)
-			if err != nil {
-				return derived, errors.Join(append(errs, err)...)
+		for some := range slices.Chunk(batch.Records, dueAtOnce) {
+			var ids []string
+			for _, a := range some {
+				ids = append(ids, a[accounts.Family.ID].Text())
 			}
-			if len(records) == 0 {
-				break
+			failed := r.Accounts(ctx, workspace, ids...)
+			for id, err := range failed {
+				errs = append(errs, fmt.Errorf("workspace %s: account %q: %w", workspace, id, err))
 			}
-			seen += len(records)
-			for some := range slices.Chunk(records, dueAtOnce) {
-				var ids []string
-				for _, a := range some {
-					ids = append(ids, a[accounts.Family.ID].Text())
-				}
-				failed := r.Accounts(ctx, workspace, ids...)
-				for id, err := range failed {
-					errs = append(errs, fmt.Errorf("workspace %s: account %q: %w", workspace, id, err))
-				}
-				derived += len(ids) - len(failed)
-			}
-		}
-		if seen < resource.MaxPageSize {
-			return derived, errors.Join(errs...)
+			derived += len(ids) - len(failed)
 		}
 	}
+	return derived, errors.Join(errs...)
 }
 
 // Accounts derives accounts of a workspace, and returns the errors of those
