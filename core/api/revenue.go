@@ -142,7 +142,7 @@ func movements(s *server, r *request) answer {
 // totals returns what the movements of a window come to, as members of the
 // answer.
 func (s *server) totals(r *request, window resource.Range) ([]byte, error) {
-	t, err := subscriptions.MovementTotals(r.ctx, s.Engine, r.caller.Workspace, window)
+	t, err := subscriptions.Totals(r.ctx, s.Engine, r.caller.Workspace, window)
 	if err != nil {
 		return nil, err
 	}

@@ -2,8 +2,8 @@ package subscriptions
 
 import (
 	"context"
+	"iter"
 	"math"
-	"strings"
 
 	"tenure/core/resource"
 	"tenure/core/revenue"
@@ -76,62 +76,46 @@ func MovementRecords(account string, movements []revenue.Movement) []schema.Reco
 // MovementDate returns the date of a movement, in epoch ms.
 func MovementDate(r schema.Record) int64 { return r[movementDate].Int() }
 
-// Movement is a movement of MRR as the ledger has it: amounts in cents, its date
-// in epoch ms.
-type Movement struct {
-	Account string
-	Date    int64
-	Type    string
-	Amount  int64
-	After   int64
+// Moved is a movement of MRR as the index of the ledger has it: its date in epoch
+// ms, amounts in cents.
+type Moved struct {
+	// Account is the same for movements of one account; see resource.Row.
+	Account      string
+	Date         int64
+	Type         string
+	Amount, From int64 // From is the MRR before
 }
 
-// MovementOf returns what a record of Movements says.
-func MovementOf(r schema.Record) Movement {
-	return Movement{
-		Account: r[movementAccount].Text(), Date: r[movementDate].Int(), Type: r[movementType].Text(),
-		Amount: r[movementAmount].Int(), After: r[movementAfter].Int(),
+// Ledger yields the movements of a workspace in a window, those to come included,
+// in the order of time. It reads the index of the ledger alone.
+func Ledger(ctx context.Context, e *resource.Engine, workspace string, window resource.Range) iter.Seq2[Moved, error] {
+	return func(yield func(Moved, error) bool) {
+		for m, err := range e.Rows(ctx, resource.List{Workspace: workspace, Family: Movements, Range: &window}) {
+			if err != nil {
+				yield(Moved{}, err)
+				return
+			}
+			if !yield(Moved{Account: m.Group, Date: m.Numbers[0], Type: m.Text, Amount: m.Numbers[1], From: m.Numbers[2]}, nil) {
+				return
+			}
+		}
 	}
 }
 
-// MovementTotals returns what the movements of a workspace in a window come to,
-// those in the future left out (contract Q23). It reads the index of the ledger
-// alone.
-func MovementTotals(ctx context.Context, e *resource.Engine, workspace string, window resource.Range) (revenue.Totals, error) {
-	opening, err := OpeningMRR(ctx, e, workspace, window.From)
-	if err != nil {
-		return revenue.Totals{}, err
-	}
-	return MovementTotalsFrom(ctx, e, workspace, window, opening)
-}
-
-// OpeningMRR returns the MRR of a workspace at an instant (epoch ms), in cents:
-// the sum of all movements before.
-func OpeningMRR(ctx context.Context, e *resource.Engine, workspace string, at int64) (int64, error) {
+// Totals returns what the movements of a workspace in a window come to, those in
+// the future left out (contract Q23).
+func Totals(ctx context.Context, e *resource.Engine, workspace string, window resource.Range) (revenue.Totals, error) {
 	var t revenue.Totals
-	before := resource.Range{From: math.MinInt64, Until: max(at, math.MinInt64+1)}
-	for m, err := range e.Rows(ctx, resource.List{Workspace: workspace, Family: Movements, Range: &before}) {
-		if err != nil {
-			return 0, err
-		}
-		if m.Numbers[0] < at {
-			t.Before(m.Numbers[1])
-		}
-	}
-	return t.Opening, nil
-}
-
-// MovementTotalsFrom is MovementTotals where the MRR at the beginning of the
-// window is known.
-func MovementTotalsFrom(ctx context.Context, e *resource.Engine, workspace string, window resource.Range, opening int64) (revenue.Totals, error) {
-	t := revenue.Totals{Opening: opening}
-	window.Until = min(window.Until, e.Now()+1)
-	for m, err := range e.Rows(ctx, resource.List{Workspace: workspace, Family: Movements, Range: &window}) {
-		if err != nil {
+	until := min(window.Until, e.Now()+1)
+	for m, err := range Ledger(ctx, e, workspace, resource.Range{From: math.MinInt64, Until: max(window.From, until)}) {
+		switch {
+		case err != nil:
 			return t, err
+		case m.Date < window.From:
+			t.Before(m.Amount)
+		case m.Date < until:
+			t.Add(m.Account, m.Type, m.Amount, m.From)
 		}
-		kind, _, _ := strings.Cut(m.Text, "\x00")
-		t.Add(m.Group, kind, m.Numbers[1], m.Numbers[2])
 	}
 	return t, nil
 }
