@@ -73,10 +73,15 @@ func (c loggedCall) At() template.HTML { return instant(c.Time, "2 Jan, 15:04:05
 
 // Took returns how long its answer took.
 func (c loggedCall) Took() string {
-	if c.DurationMS < 1000 {
-		return strconv.FormatFloat(c.DurationMS, 'f', 1, 64) + " ms"
+	n, unit := c.DurationMS, " ms"
+	if n >= 1000 {
+		n, unit = n/1000, " s"
 	}
-	return strconv.FormatFloat(c.DurationMS/1000, 'f', 1, 64) + " s"
+	digits := 1
+	if n < 1 {
+		digits = 2
+	}
+	return strconv.FormatFloat(n, 'f', digits, 64) + unit
 }
 
 // statusPage shows the last API calls.

@@ -5,6 +5,23 @@
 "use strict";
 
 const charts = new Map(); // by the element they are drawn in
+const chartHeight = 180; // in pixels, without the legend
+
+// The steps of axes: in seconds, and of what is counted.
+const minute = 60, hour = 60 * minute, day = 24 * hour;
+const timeSteps = [1, 2, 5, 10, 15, 30, ...[1, 2, 5, 10, 15, 30].map((n) => n * minute), ...[1, 2, 3, 6, 12].map((n) => n * hour), ...[1, 2, 7, 14, 28, 91, 182, 364].map((n) => n * day)];
+const wholeSteps = [...Array(12).keys()].flatMap((power) => [1, 2, 5].map((n) => n * 10 ** power));
+
+// timeOf writes a time (epoch s, UTC), as exactly as what lies so many seconds
+// apart needs.
+function timeOf(s, apart) {
+  const at = new Date(s * 1000);
+  const date = `${at.getUTCDate()} ${at.toLocaleString("en-US", { month: "short", timeZone: "UTC" })}`;
+  if (apart >= 91 * day) return `${date} ${at.getUTCFullYear()}`;
+  if (apart >= day) return date;
+  const time = at.toISOString().slice(11, apart >= minute ? 16 : 19);
+  return apart === 0 || time.startsWith("00:00") ? `${date}, ${time}` : time;
+}
 
 function drawChart(place) {
   charts.get(place)?.destroy();
@@ -25,14 +42,22 @@ function drawChart(place) {
   }));
   const axis = { stroke: color("dim"), grid: { stroke: color("line"), width: 1 }, ticks: { show: false }, font: `12px ${style.fontFamily}` };
   const bars = place.dataset.chart === "bars";
+  const step = data[0].length > 1 ? data[0][1] - data[0][0] : 60; // from one bar to the next, in s
   charts.set(place, new uPlot({
-    width: place.clientWidth, height: place.clientHeight || 200, tzDate: (s) => uPlot.tzDate(new Date(s * 1000), "Etc/UTC"),
-    cursor: { drag: { x: false, y: false } }, legend: { live: true },
-    scales: { x: { range: (_, min, max) => { const step = bars && data[0].length > 1 ? data[0][1] - data[0][0] : 60; return bars ? [min - step / 2, max + step / 2] : [min, max]; } }, y: { range: (_, min, max) => [Math.min(0, min), Math.max(1, max * 1.05)] } },
-    axes: [axis, { ...axis, size: 48, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000, 10000, 50000, 100000, 1000000] }],
-    series: headings.map((heading, i) => i === 0 ? { label: heading.textContent, value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" } : {
+    width: place.clientWidth, height: chartHeight, tzDate: (s) => uPlot.tzDate(new Date(s * 1000), "Etc/UTC"),
+    cursor: { drag: { x: false, y: false } },
+    scales: {
+      x: { range: (_, min, max) => bars ? [min - step / 2, max + step / 2] : [min, max] },
+      y: { range: (_, min, max) => [Math.min(0, min), Math.max(1, max * 1.05)] },
+    },
+    axes: [
+      { ...axis, incrs: timeSteps, space: 70, values: (_, at, axis, space, apart) => at.map((s) => timeOf(s, apart)) },
+      { ...axis, size: 48, incrs: wholeSteps, values: (_, at) => at.map((n) => n.toLocaleString("en-US")) },
+    ],
+    series: headings.map((heading, i) => i === 0 ? { label: heading.textContent, value: (_, s) => s == null ? "–" : timeOf(s, 0) } : {
       label: heading.textContent, stroke: color(heading.dataset.color), fill: bars ? color(heading.dataset.color) : undefined,
       paths: bars ? uPlot.paths.bars({ size: [0.8, 60], radius: 0.15 }) : undefined, points: { show: false },
+      value: (_, n) => n == null ? "–" : n.toLocaleString("en-US"),
     }),
   }, data, place));
 }
