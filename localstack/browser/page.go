@@ -123,6 +123,13 @@ func open(t testing.TB, origin string, options []Option) *Page {
 		DownloadPath:     tab.dir, EventsEnabled: new(true),
 	})
 	call(p, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !tab.script})
+	// As if its window were in front, whatever others there are.
+	call(p, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
+	// A headless browser asks for what others let whoever presses a button do.
+	call(p, cdpbrowser.SetPermission, cdpbrowser.SetPermissionParams{
+		BrowserContextID: chromedp.FromContext(ctx).BrowserContextID, Origin: origin,
+		Permission: &cdpbrowser.PermissionDescriptor{Name: "clipboard-write"}, Setting: cdpbrowser.PermissionSettingGranted,
+	})
 	p.Look(Desktop, Light)
 	t.Cleanup(func() {
 		for _, fault := range p.Faults() {
