@@ -56,7 +56,7 @@ function drawChart(place) {
     ],
     series: headings.map((heading, i) => i === 0 ? { label: heading.textContent, value: (_, s) => s == null ? "–" : timeOf(s, 0) } : {
       label: heading.textContent, stroke: color(heading.dataset.color), fill: bars ? color(heading.dataset.color) : undefined,
-      paths: bars ? uPlot.paths.bars({ size: [0.8, 60], radius: 0.15 }) : undefined, points: { show: false },
+      paths: bars ? uPlot.paths.bars({ size: [0.8, 60], radius: 0.15 }) : undefined, points: { show: false }, width: bars ? 0 : 2,
       value: (_, n) => n == null ? "–" : n.toLocaleString("en-US"),
     }),
   }, data, place));
