@@ -36,12 +36,11 @@ const (
 // without what moves.
 func (p *Page) Look(device Device, scheme Scheme) {
 	p.t.Helper()
-	metrics := emulation.SetDeviceMetricsOverrideParams{Width: 1280, Height: 800, DeviceScaleFactor: 1}
+	p.device = emulation.SetDeviceMetricsOverrideParams{Width: 1280, Height: 800, DeviceScaleFactor: 1}
 	if device == Phone {
-		metrics = emulation.SetDeviceMetricsOverrideParams{Width: 390, Height: 844, DeviceScaleFactor: 2, Mobile: true}
+		p.device = emulation.SetDeviceMetricsOverrideParams{Width: 390, Height: 844, DeviceScaleFactor: 2, Mobile: true}
 	}
-	p.width = metrics.Width
-	call(p, emulation.SetDeviceMetricsOverride, metrics)
+	call(p, emulation.SetDeviceMetricsOverride, p.device)
 	call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
 		{Name: "prefers-color-scheme", Value: string(scheme)}, {Name: "prefers-reduced-motion", Value: "reduce"},
 	}})
@@ -51,8 +50,17 @@ func (p *Page) Look(device Device, scheme Scheme) {
 // Screenshot keeps a picture of the whole page as .build/screenshots/NAME.png.
 func (p *Page) Screenshot(name string) {
 	p.t.Helper()
+	height, err := p.on(p.document(), "function() { return this.scrollingElement.scrollHeight }")
+	p.must(err)
+	// On a device as high as the page, so that what fills the height of a device
+	// does so in the picture.
+	high := p.device
+	p.must(json.Unmarshal(height, &high.Height))
+	high.Height = max(high.Height, p.device.Height)
+	call(p, emulation.SetDeviceMetricsOverride, high)
 	picture, err := chromedp.Run(p.ctx, chromedp.FullScreenshot(100))
 	p.must(err)
+	call(p, emulation.SetDeviceMetricsOverride, p.device)
 	dir, err := root()
 	p.must(err)
 	file := filepath.Join(dir, ".build/screenshots", name+".png")
@@ -99,14 +107,14 @@ func (p *Page) Inspect(name string) {
 // elements reach furthest; "" when it is not.
 func (p *Page) Overflow() string {
 	p.t.Helper()
-	value, err := p.on(call(p, runtime.Evaluate, runtime.EvaluateParams{Expression: "document"}).Result.ObjectID, `function(device) {
+	value, err := p.on(p.document(), `function(device) {
 		const wide = this.scrollingElement.scrollWidth;
 		if (wide <= device) return "";
 		const reaches = e => e.getBoundingClientRect().left + e.scrollWidth;
 		const name = e => e.tagName.toLowerCase() + (e.id && "#" + e.id) + [...e.classList].map(c => "." + c).join("");
 		const all = [...this.body.querySelectorAll("*")].filter(e => reaches(e) > device && getComputedStyle(e).overflowX === "visible");
 		return wide + " pixels wide on a device of " + device + ": " + all.slice(-5).map(name).join(", ");
-	}`, p.width)
+	}`, p.device.Width)
 	p.must(err)
 	var wide string
 	p.must(json.Unmarshal(value, &wide))

@@ -50,7 +50,7 @@ type tab struct {
 	origin string // scheme://host:port
 	script bool
 	dir    string // of what was downloaded
-	width  int64  // of the device
+	device emulation.SetDeviceMetricsOverrideParams
 
 	mu        sync.Mutex
 	faults    []string
@@ -317,11 +317,16 @@ func (p *Page) In(role, text string) *Page {
 	return &Page{tab: p.tab, within: append(slices.Clone(p.within), part{role, text})}
 }
 
+func (p *Page) document() runtime.RemoteObjectID {
+	p.t.Helper()
+	return call(p, runtime.Evaluate, runtime.EvaluateParams{Expression: "document"}).Result.ObjectID
+}
+
 // scope returns the object of the document, or of the part that the page is
 // narrowed to; what is wrong when there is none, or several.
 func (p *Page) scope() (runtime.RemoteObjectID, string) {
 	p.t.Helper()
-	object := call(p, runtime.Evaluate, runtime.EvaluateParams{Expression: "document"}).Result.ObjectID
+	object := p.document()
 	for _, in := range p.within {
 		var found []runtime.RemoteObjectID
 		for _, n := range p.query(object, in.role) {
