@@ -30,7 +30,9 @@ import (
 
 	"tenure/core/access"
 	"tenure/core/api"
+	"tenure/core/calls"
 	"tenure/core/console"
+	"tenure/core/table"
 	"tenure/core/table/dynamo"
 	"tenure/localstack/e2e"
 )
@@ -136,11 +138,30 @@ func TestDeployed(t *testing.T) {
 	t.Run("clock", testDeployedClock)
 	t.Run("keys", func(t *testing.T) { testOperator(t, base) })
 	t.Run("console", func(t *testing.T) { testDeployedConsole(t, base) })
+	t.Run("calls", func(t *testing.T) { testDeployedCalls(t, base, on, keys, newWorkspace(t)) })
 	t.Run("all", func(t *testing.T) {
 		e2e.Run(t, e2e.Target{
 			BaseURL: base, MaxPlainBody: maxPlainBody, IgnoresEmptySegments: true, NewWorkspace: newWorkspace, Chosen: throughDeployment,
 		})
 	})
+}
+
+// testDeployedCalls looks for calls of two functions in the log of API calls,
+// which each writes once it has answered.
+func testDeployedCalls(t *testing.T, base string, on table.Table, keys *access.Store, key string) {
+	caller, err := keys.Authenticate(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	deployedRequest(t, http.MethodPost, base+"/accounts", key, `{"records":[{"account_id":"a","name":"N","join_date":1},{"account_id":"b"}]}`, false)
+	deployedRequest(t, http.MethodGet, base+"/accounts/a/users?api_key="+key, key, "", false)
+	var all []calls.Call
+	for deadline := time.Now().Add(10 * time.Second); len(all) < 2 && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		all = callsOf(t, on, caller.Workspace)
+	}
+	if len(all) != 2 || all[0].Endpoint != "/accounts/{id}/users" || all[1].Endpoint != "/accounts" || all[1].Records.Failed != 1 || all[1].KeyID != caller.KeyID {
+		t.Errorf("the log has %+v", all)
+	}
 }
 
 // request sends a request with an API key, and returns status and body.
