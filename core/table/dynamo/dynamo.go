@@ -48,7 +48,7 @@ type Options struct {
 
 // Table is a table.Table kept in DynamoDB.
 type Table struct {
-	client      *dynamodb.Client
+	ask         operations
 	name        string
 	now         func() time.Time
 	concurrency int
@@ -75,7 +75,9 @@ type Capacity struct {
 // used: two would multiply.
 func Open(client *dynamodb.Client, name string, options Options) *Table {
 	t := &Table{
-		client:      client,
+		ask: operations{
+			get: client.BatchGetItem, remove: client.DeleteItem, put: client.PutItem, query: client.Query, transact: client.TransactWriteItems,
+		},
 		name:        name,
 		now:         options.Now,
 		concurrency: options.Concurrency,
@@ -91,6 +93,18 @@ func Open(client *dynamodb.Client, name string, options Options) *Table {
 		t.capacity = types.ReturnConsumedCapacityTotal
 	}
 	return t
+}
+
+// operations are what is asked of the client. The table holds them and not the
+// client: in a program with templates, which call methods by name, the linker keeps
+// every method of every type that a value in an interface leads to, and a client has
+// some for all that the service can do. That would be megabytes.
+type operations struct {
+	get      func(context.Context, *dynamodb.BatchGetItemInput, ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error)
+	remove   func(context.Context, *dynamodb.DeleteItemInput, ...func(*dynamodb.Options)) (*dynamodb.DeleteItemOutput, error)
+	put      func(context.Context, *dynamodb.PutItemInput, ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error)
+	query    func(context.Context, *dynamodb.QueryInput, ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error)
+	transact func(context.Context, *dynamodb.TransactWriteItemsInput, ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error)
 }
 
 // NewClient returns a client whose connections suit many small requests at the

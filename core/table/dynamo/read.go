@@ -66,7 +66,7 @@ func (t *Table) getBatch(ctx context.Context, keys []table.Key, consistent bool,
 	for len(pending.Keys) > 0 {
 		var out *dynamodb.BatchGetItemOutput
 		err := t.retry(ctx, nil, func(ctx context.Context) (err error) {
-			out, err = t.client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{
+			out, err = t.ask.get(ctx, &dynamodb.BatchGetItemInput{
 				RequestItems:           map[string]types.KeysAndAttributes{t.name: pending},
 				ReturnConsumedCapacity: t.capacity,
 			}, once)
@@ -142,7 +142,7 @@ func (t *Table) Query(ctx context.Context, q table.Query) ([]table.Item, error) 
 		in.Limit = aws.Int32(int32(min(page, math.MaxInt32)))
 		var out *dynamodb.QueryOutput
 		err := t.retry(ctx, nil, func(ctx context.Context) (err error) {
-			out, err = t.client.Query(ctx, in, once)
+			out, err = t.ask.query(ctx, in, once)
 			return err
 		})
 		if err != nil {

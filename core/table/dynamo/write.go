@@ -183,7 +183,7 @@ func (t *Table) writeOne(ctx context.Context, w *write) error {
 		var err error
 		if w.op.Delete {
 			var out *dynamodb.DeleteItemOutput
-			out, err = t.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{
+			out, err = t.ask.remove(ctx, &dynamodb.DeleteItemInput{
 				TableName:                           aws.String(t.name),
 				Key:                                 keyAttributes(w.op.Item.Key),
 				ConditionExpression:                 expr.Condition(),
@@ -197,7 +197,7 @@ func (t *Table) writeOne(ctx context.Context, w *write) error {
 			}
 		} else {
 			var out *dynamodb.PutItemOutput
-			out, err = t.client.PutItem(ctx, &dynamodb.PutItemInput{
+			out, err = t.ask.put(ctx, &dynamodb.PutItemInput{
 				TableName:                           aws.String(t.name),
 				Item:                                w.item,
 				ConditionExpression:                 expr.Condition(),
@@ -360,7 +360,7 @@ func (t *Table) transact(ctx context.Context, writes []*write, guard *table.Guar
 		}})
 	}
 	return t.retry(ctx, nil, func(ctx context.Context) error {
-		out, err := t.client.TransactWriteItems(ctx, in, once)
+		out, err := t.ask.transact(ctx, in, once)
 		if cancelled, ok := errors.AsType[*types.TransactionCanceledException](err); ok {
 			return blame(writes, cancelled)
 		}
