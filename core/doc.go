@@ -15,7 +15,8 @@
 // description; resource is the one engine that lists, reads, upserts, modifies
 // and removes records of any family (resource/resourcetest: what its tests share).
 // sending knows the domain and the key that a workspace's mail is sent with
-// (sending/ses: how Amazon SES comes to know them).
+// (sending/ses: how Amazon SES comes to know them; sending/dnstest: a DNS server
+// for tests).
 //
 // The ports. table is the storage port, with its adapters table/dynamo
 // (DynamoDB) and table/embedded (one machine) and their contract table/tabletest.

@@ -56,7 +56,7 @@ var (
 	domain   = in(append([]string{"core", "core/schema", "core/nps", "core/revenue", "core/rollup", "core/overview", "core/search", "core/catalog",
 		"core/resource", "core/access", "core/identity", "core/table", "core/calls", "core/secrets", "core/sending", "core/csvfile"}, familyPackages...)...)
 	forTests = in("core/table/tabletest", "core/resource/resourcetest", "core/table/dynamo/dynamolocal", "localstack/e2e", "localstack/browser",
-		"core/secrets/secretstest", "localstack/ministack")
+		"core/secrets/secretstest", "core/sending/dnstest", "localstack/ministack")
 	adapters = under("core/table/dynamo", "core/table/embedded")
 	// keys are where the keys of sealed values come from.
 	keys = under("core/secrets/keyfile", "core/secrets/kms")

@@ -447,6 +447,15 @@ func testDeployedConsole(t *testing.T, base string) {
 	if r, _ := deployedRequest(t, "GET", base+"/accounts", key, "", false); r.StatusCode != http.StatusOK {
 		t.Errorf("the key that was made: status %d; the page: %s", r.StatusCode, body)
 	}
+	if r, body := send("POST", admin+"email", url.Values{"domain": {"deployed.example.com"}, "from": {"hello@deployed.example.com"}}); r.StatusCode != http.StatusSeeOther {
+		t.Errorf("the sending domain: status %d: %s", r.StatusCode, body)
+	}
+	if _, body := send("GET", admin+"email", nil); !strings.Contains(body, "Amazon SES in us-east-1") || !strings.Contains(body, "Looking for the record") || strings.Contains(body, "could not be told") {
+		t.Errorf("what SES says of the sending domain: %s", body)
+	}
+	if r, body := send("POST", admin+"email/remove", nil); r.StatusCode != http.StatusSeeOther {
+		t.Errorf("the sending domain removed: status %d: %s", r.StatusCode, body)
+	}
 	if r, _ := send("GET", admin+"assets/console.css", nil); r.StatusCode != http.StatusOK || !strings.HasPrefix(r.Header.Get("Content-Type"), "text/css") {
 		t.Errorf("the style sheet: status %d, %v", r.StatusCode, r.Header)
 	}

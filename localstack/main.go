@@ -31,6 +31,10 @@ import (
 	"tenure/core/identity"
 	"tenure/core/resource"
 	"tenure/core/rollup"
+	"tenure/core/secrets"
+	"tenure/core/secrets/keyfile"
+	"tenure/core/sending"
+	"tenure/core/table"
 	"tenure/core/table/embedded"
 )
 
@@ -87,7 +91,11 @@ func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 		return err
 	}
 	people := identity.New(store, nil)
-	pages, err := console.New(console.Config{Access: keys, Identity: people, Calls: log})
+	mail, err := openSending(c, store)
+	if err != nil {
+		return err
+	}
+	pages, err := console.New(console.Config{Access: keys, Identity: people, Calls: log, Sending: mail})
 	if err != nil {
 		return err
 	}
@@ -128,6 +136,26 @@ func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 	finish, cancel := context.WithTimeout(context.Background(), c.Timeout+5*time.Second)
 	defer cancel()
 	return server.Shutdown(finish)
+}
+
+// openSending returns the store of the domains that mail is sent from. Their keys
+// are sealed by a file beside the data.
+func openSending(c config.Config, store table.Table) (*sending.Store, error) {
+	sealing, err := keyfile.Open(filepath.Join(c.DataDir, "secrets.key"))
+	if err != nil {
+		return nil, fmt.Errorf("DATA_DIR: %w", err)
+	}
+	resolver, err := sending.NewResolver(c.DNSServers...)
+	if err != nil {
+		return nil, fmt.Errorf("DNS_SERVER: %w", err)
+	}
+	relay := sending.SES(c.Region)
+	if c.MailHost != "" {
+		if relay, err = sending.MailServer(c.MailHost); err != nil {
+			return nil, fmt.Errorf("MAIL_HOST: %w", err)
+		}
+	}
+	return sending.New(sending.Config{Table: store, Sealer: secrets.New(sealing), Resolver: resolver, Relay: relay}), nil
 }
 
 // withConsole serves the console beside the API.

@@ -35,6 +35,16 @@ type Config struct {
 	// admin of the workspace that it names or, an e-mail address, for that person to
 	// choose a new password.
 	ConsoleLink string
+	// DNSServers (DNS_SERVER, one or several with commas between) are asked for the
+	// records of sending domains, in place of those of the system.
+	DNSServers []string
+	// MailHost (MAIL_HOST) is the host name of the mail server that sends for a
+	// deployment on one machine; without it, records are those of Amazon SES.
+	MailHost string
+	// Region (AWS_REGION) is where Amazon SES sends from.
+	Region string
+	// Key (KEY_ARN) is the key of KMS that seals secrets; unused on one machine.
+	Key string
 	// Table (TABLE_NAME) is the DynamoDB table; unused on one machine.
 	Table string
 	// Deployment (DEPLOYMENT) names the deployment in what functions measure.
@@ -61,6 +71,9 @@ func From(getenv func(string) string) (Config, error) {
 		DataDir: text("DATA_DIR", ".data"),
 
 		ConsoleLink: getenv("CONSOLE_LINK"),
+		MailHost:    getenv("MAIL_HOST"),
+		Region:      text("AWS_REGION", "us-east-1"),
+		Key:         getenv("KEY_ARN"),
 
 		Table:      getenv("TABLE_NAME"),
 		Deployment: text("DEPLOYMENT", "tenure"),
@@ -70,6 +83,11 @@ func From(getenv func(string) string) (Config, error) {
 		c.Buffer = mode == "buffer"
 	default:
 		return c, fmt.Errorf("RESPONSE_MODE %q is neither stream nor buffer", mode)
+	}
+	for server := range strings.SplitSeq(getenv("DNS_SERVER"), ",") {
+		if server = strings.TrimSpace(server); server != "" {
+			c.DNSServers = append(c.DNSServers, server)
+		}
 	}
 	port, err := strconv.ParseUint(text("PORT", "8080"), 10, 16)
 	if err != nil {

@@ -25,6 +25,7 @@ import (
 	"tenure/core/access"
 	"tenure/core/calls"
 	"tenure/core/identity"
+	"tenure/core/sending"
 	"tenure/core/table"
 )
 
@@ -36,6 +37,7 @@ type Config struct {
 	Access   *access.Store
 	Identity *identity.Store
 	Calls    *calls.Log
+	Sending  *sending.Store
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Log takes what people do not get to see; nil means slog.Default.

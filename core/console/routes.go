@@ -43,6 +43,12 @@ var routes = []route{
 	{method: http.MethodGet, path: "/status", role: identity.Viewer, serve: statusPage},
 	{method: http.MethodGet, path: "/status/{id}", role: identity.Viewer, serve: callPage},
 
+	{method: http.MethodGet, path: "/email", role: identity.Viewer, serve: emailPage},
+	{method: http.MethodPost, path: "/email", role: identity.Admin, serve: setEmail, form: emailPage},
+	{method: http.MethodPost, path: "/email/check", role: identity.Admin, serve: checkEmail},
+	{method: http.MethodPost, path: "/email/key", role: identity.Admin, serve: rotateEmailKey},
+	{method: http.MethodPost, path: "/email/remove", role: identity.Admin, serve: removeEmail},
+
 	{method: http.MethodGet, path: "/people", role: identity.Viewer, serve: peoplePage},
 	{method: http.MethodPost, path: "/people/invitations", role: identity.Admin, serve: invite, form: peoplePage},
 	{method: http.MethodPost, path: "/people/invitations/{id}/take-back", role: identity.Admin, serve: takeBack},
@@ -75,6 +81,7 @@ var sections = []struct {
 	}},
 	{"Settings", []section{
 		{"keys", "API keys", "key"},
+		{"email", "E-mail", "mail"},
 		{"people", "People", "people"},
 		{"audit", "Audit log", "list"},
 	}},
@@ -84,6 +91,10 @@ var sections = []struct {
 var notices = map[string]string{
 	"key-labelled":      "The key has its new label.",
 	"key-revoked":       "The key is revoked. It opens nothing any more, everywhere within five seconds.",
+	"email-set":         "The domain and address are saved. Publish the records below, then check them.",
+	"email-checked":     "The records were looked up.",
+	"email-key-made":    "There is a next key. Publish its record beside the one in use, then check.",
+	"email-removed":     "The domain is removed, and its keys are deleted. Its records in DNS may go now.",
 	"taken-back":        "The invitation is taken back.",
 	"role-changed":      "The role is changed.",
 	"member-removed":    "The person no longer belongs to this workspace.",

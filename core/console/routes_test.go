@@ -57,6 +57,25 @@ var examples = map[string]func(w *world, workspace string) example{
 	"GET /status/{id}": func(w *world, workspace string) example {
 		return example{path: "/status/" + w.call(workspace)}
 	},
+	"GET /email": func(w *world, workspace string) example {
+		w.domain(workspace)
+		return example{path: "/email"}
+	},
+	"POST /email": func(w *world, workspace string) example {
+		return example{path: "/email", form: url.Values{"domain": {"example.com"}, "from": {"hello@example.com"}}, done: "email.set"}
+	},
+	"POST /email/check": func(w *world, workspace string) example {
+		w.domain(workspace)
+		return example{path: "/email/check", done: "email.checked"}
+	},
+	"POST /email/key": func(w *world, workspace string) example {
+		w.domain(workspace)
+		return example{path: "/email/key", done: "email.key_made"}
+	},
+	"POST /email/remove": func(w *world, workspace string) example {
+		w.domain(workspace)
+		return example{path: "/email/remove", done: "email.removed"}
+	},
 	"POST /people/invitations": func(w *world, workspace string) example {
 		return example{path: "/people/invitations", form: url.Values{"email": {"new@example.com"}, "role": {"viewer"}}, done: "member.invited"}
 	},
@@ -115,6 +134,15 @@ func (w *world) call(workspace string) string {
 		w.Fatal(all, err)
 	}
 	return all[0].ID
+}
+
+// domain sets up the domain that a workspace sends mail from.
+func (w *world) domain(workspace string) {
+	w.Helper()
+	domain := secretOf(workspace) + ".example"
+	if _, err := w.mail.Set(w.Context(), workspace, domain, "hello@"+domain); err != nil {
+		w.Fatal(err)
+	}
 }
 
 // link invites somebody to a workspace, and returns the link's token.
@@ -229,7 +257,11 @@ func (w *world) stored() string {
 		if err != nil {
 			w.Fatal(err)
 		}
-		fmt.Fprintf(&all, "%s %+v %+v %+v %+v\n", workspace, keys, members, open, log)
+		mail, err := w.mail.Get(w.Context(), workspace)
+		if err != nil {
+			w.Fatal(err)
+		}
+		fmt.Fprintf(&all, "%s %+v %+v %+v %+v %+v\n", workspace, keys, members, open, log, *mail)
 	}
 	return all.String()
 }

@@ -7,6 +7,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,6 +17,9 @@ import (
 	"tenure/core/calls"
 	"tenure/core/console"
 	"tenure/core/identity"
+	"tenure/core/secrets"
+	"tenure/core/secrets/keyfile"
+	"tenure/core/sending"
 	"tenure/core/table/embedded"
 )
 
@@ -25,6 +29,7 @@ type world struct {
 	access *access.Store
 	people *identity.Store
 	calls  *calls.Log
+	mail   *sending.Store
 	store  *embedded.Table
 	server *httptest.Server
 	ms     atomic.Int64
@@ -48,12 +53,22 @@ func newWorld(t *testing.T) *world {
 	})
 	w.store, w.access, w.people = store, access.New(store, w.Now), identity.New(store, w.Now)
 	w.calls = calls.New(store, []string{"accounts", "notes"}, calls.Options{Now: w.Now})
+	keys, err := keyfile.Open(filepath.Join(t.TempDir(), "secrets.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Nobody answers there, and at once.
+	resolver, err := sending.NewResolver("127.0.0.1:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.mail = sending.New(sending.Config{Table: store, Sealer: secrets.New(keys), Resolver: resolver, Relay: sending.SES("eu-west-1"), Now: w.Now})
 	for _, workspace := range []string{"acme", "globex"} {
 		if err := w.access.EnsureWorkspace(t.Context(), workspace, "not-a-real-key-of-"+workspace); err != nil {
 			t.Fatal(err)
 		}
 	}
-	handler, err := console.New(console.Config{Access: w.access, Identity: w.people, Calls: w.calls, Now: w.Now})
+	handler, err := console.New(console.Config{Access: w.access, Identity: w.people, Calls: w.calls, Sending: w.mail, Now: w.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

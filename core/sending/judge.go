@@ -27,6 +27,8 @@ type Finding struct {
 	State State `json:"state"`
 	// Found are the values that are there, cut off where they are long.
 	Found []string `json:"found,omitempty"`
+	// Value is what belongs in place of what is there, where that keeps some of it.
+	Value string `json:"value,omitempty"`
 	// Advice says what is wrong and what to do about it, or what else there is to
 	// know of a record that is right.
 	Advice string `json:"advice,omitempty"`
@@ -34,26 +36,31 @@ type Finding struct {
 
 const (
 	// maxFound and maxFoundBytes bound what is kept of what was found.
-	maxFound, maxFoundBytes = 6, 700
+	maxFound, maxFoundBytes = 6, 900
 	// maxLookups is how many questions receivers put for one SPF record.
 	maxLookups = 10
 )
+
+// tidy returns a text as it is kept and shown: short, and without what could
+// change how the text around it reads.
+func tidy(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, strings.ToValidUTF8(text, string(unicode.ReplacementChar)))
+	if len(text) > maxFoundBytes {
+		text = strings.ToValidUTF8(text[:maxFoundBytes], "") + "…"
+	}
+	return text
+}
 
 // found returns values as they are kept and shown.
 func found(values []string) []string {
 	var all []string
 	for _, v := range values[:min(len(values), maxFound)] {
-		v = strings.ToValidUTF8(v, "�")
-		v = strings.Map(func(r rune) rune {
-			if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
-				return '�'
-			}
-			return r
-		}, v)
-		if len(v) > maxFoundBytes {
-			v = strings.ToValidUTF8(v[:maxFoundBytes], "") + "…"
-		}
-		all = append(all, v)
+		all = append(all, tidy(v))
 	}
 	if more := len(values) - maxFound; more > 0 {
 		all = append(all, fmt.Sprintf("and %d more", more))
@@ -66,7 +73,7 @@ func right(values []string, advice string) Finding {
 }
 
 func different(values []string, advice string, args ...any) Finding {
-	return Finding{State: Different, Found: found(values), Advice: fmt.Sprintf(advice, args...)}
+	return Finding{State: Different, Found: found(values), Advice: tidy(fmt.Sprintf(advice, args...))}
 }
 
 // judge compares a record with what DNS says of its name and type.
@@ -238,8 +245,16 @@ func judgeSPF(mechanism string, texts []string) Finding {
 		}
 		return Finding{State: Missing}
 	}
+	merged := mergedSPF(records, mechanism)
+	instead := func(advice string, args ...any) Finding {
+		f := different(records, advice, args...)
+		if merged == tidy(merged) {
+			f.Value = merged
+		}
+		return f
+	}
 	if len(records) > 1 {
-		return different(records, "There are %d SPF records, and receivers then take none of them. Make one of them: %s", len(records), mergedSPF(records, mechanism))
+		return instead("There are %d SPF records, and receivers then take none of them. Delete them all but one, and change that to: %s", len(records), merged)
 	}
 	terms := strings.Fields(records[0])[1:]
 	lookups := 0
@@ -252,16 +267,16 @@ func judgeSPF(mechanism string, texts []string) Finding {
 		case name == "all" && !slices.ContainsFunc(terms[:i], func(t string) bool { return allows(t, mechanism) }):
 			for _, later := range terms[i+1:] {
 				if allows(later, mechanism) {
-					return different(records, "What comes after %s is not read. Put %s before it: %s", term, mechanism, mergedSPF(records, mechanism))
+					return instead("What comes after %s is not read. Put %s before it: %s", term, mechanism, merged)
 				}
 			}
 		case name == mechanism && !allows(term, mechanism):
-			return different(records, "The sign before %s says that its servers may not send. Take it away: %s", mechanism, mergedSPF(records, mechanism))
+			return instead("The sign before %s says that its servers may not send. Take it away: %s", mechanism, merged)
 		}
 	}
 	switch {
 	case !slices.ContainsFunc(terms, func(t string) bool { return allows(t, mechanism) }):
-		return different(records, "%s is not in the record. Change it to: %s", mechanism, mergedSPF(records, mechanism))
+		return instead("%s is not in the record. Change it to: %s", mechanism, merged)
 	case lookups > maxLookups:
 		return different(records, "The record takes %d lookups, and receivers give up after %d. Take out what is not needed any more.", lookups, maxLookups)
 	}

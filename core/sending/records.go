@@ -41,8 +41,9 @@ type Record struct {
 	Type string `json:"type"`
 	// Priority is that of an MX record.
 	Priority int `json:"priority,omitempty"`
-	// Value is the whole value in one piece, which most providers take; Quoted is the
-	// same as zone files have it, in strings of at most 255 bytes.
+	// Value is the whole value in one piece, which most providers take, with what is
+	// to be kept of a record that is there; Quoted is the same as zone files have it,
+	// in strings of at most 255 bytes.
 	Value  string `json:"value"`
 	Quoted string `json:"quoted"`
 	// Finding is what the last check found; nil when there was none.
@@ -95,13 +96,14 @@ func (s *Store) records(st *stored) []Record {
 			mechanism: relay.Mechanism}
 		zone := zoneOf(st.Domain)
 		r.Host = cmp.Or(strings.TrimSuffix(strings.TrimSuffix(name, zone), "."), "@")
+		if f, ok := st.Findings[id]; ok {
+			r.Finding = &f
+			r.Value = cmp.Or(f.Value, value)
+		}
 		if typ == "MX" {
 			r.Priority = bouncePriority
 		} else {
-			r.Quoted = quoted(value)
-		}
-		if f, ok := st.Findings[id]; ok {
-			r.Finding = &f
+			r.Quoted = quoted(r.Value)
 		}
 		all = append(all, r)
 	}

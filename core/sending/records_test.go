@@ -87,7 +87,7 @@ func FuzzJudging(f *testing.F) {
 				if finding.State != Missing && len(finding.Found) == 0 || finding.State == Different && finding.Advice == "" {
 					t.Errorf("%q: %+v", texts, finding)
 				}
-				for _, f := range finding.Found {
+				for _, f := range append(finding.Found, finding.Advice, finding.Value) {
 					if len(f) > maxFoundBytes+len("…") || !plainText(f) {
 						t.Errorf("%q is kept as %q", texts, f)
 					}

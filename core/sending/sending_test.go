@@ -210,7 +210,7 @@ func TestOfManyThatWantADomainOneGetsIt(t *testing.T) {
 func TestAnotherFromKeepsKeyAndFindings(t *testing.T) {
 	w := newWorld(t, nil)
 	before := w.set(t, "acme", "example.com")
-	w.dns.publish(before, required...)
+	w.publish(before, required...)
 	w.check(t, "acme")
 	setup, err := w.Set(t.Context(), "acme", "example.com", "sales@example.com")
 	if err != nil || setup.From != "sales@example.com" || setup.State != sending.Verified || setup.Records[0].Value != before.Records[0].Value {
@@ -221,7 +221,7 @@ func TestAnotherFromKeepsKeyAndFindings(t *testing.T) {
 func TestAnotherDomainHasAKeyOfItsOwn(t *testing.T) {
 	w := newWorld(t, nil)
 	before := w.set(t, "acme", "example.com")
-	w.dns.publish(before, required...)
+	w.publish(before, required...)
 	w.check(t, "acme")
 	setup := w.set(t, "acme", "example.net")
 	if setup.State != sending.Pending || setup.Checked != 0 || record(t, setup, sending.DKIM).Value == before.Records[0].Value {
@@ -256,7 +256,7 @@ func TestRemovingDeletesTheKeys(t *testing.T) {
 func TestAKeyIsReplacedOnceTheNextOneIsPublished(t *testing.T) {
 	w := newWorld(t, nil)
 	setup := w.set(t, "acme", "example.com")
-	w.dns.publish(setup, required...)
+	w.publish(setup, required...)
 	w.check(t, "acme")
 	setup, err := w.Rotate(t.Context(), "acme")
 	if err != nil || !setup.Rotating() || len(setup.Keys) != 2 || setup.Keys[0] != (sending.Key{Selector: "tenure1", Use: sending.SigningKey, Created: setup.Keys[0].Created}) ||
@@ -269,7 +269,7 @@ func TestAKeyIsReplacedOnceTheNextOneIsPublished(t *testing.T) {
 	if setup = w.check(t, "acme"); setup.Keys[0].Selector != "tenure1" || setup.State != sending.Verified {
 		t.Errorf("it is not published: %+v", setup)
 	}
-	w.dns.add(setup.Records[1].Name + ". 60 IN TXT " + setup.Records[1].Quoted)
+	w.dns.Add(setup.Records[1].Name + ". 60 IN TXT " + setup.Records[1].Quoted)
 	setup = w.check(t, "acme")
 	if setup.Keys[0].Selector != "tenure2" || setup.Keys[1].Selector != "tenure1" || setup.Keys[1].Use != sending.RetiringKey || setup.State != sending.Verified {
 		t.Errorf("it is published: %+v", setup)
@@ -281,7 +281,7 @@ func TestAKeyIsReplacedOnceTheNextOneIsPublished(t *testing.T) {
 		t.Errorf("the private key of before is kept: %s", body)
 	}
 	w.clock.advance(8 * 24 * time.Hour)
-	w.dns.clear("tenure1._domainkey.example.com")
+	w.dns.Clear("tenure1._domainkey.example.com")
 	if setup = w.check(t, "acme"); len(setup.Keys) != 1 || setup.State != sending.Verified {
 		t.Errorf("after a week: %+v", setup)
 	}
@@ -293,7 +293,7 @@ func TestAKeyIsReplacedOnceTheNextOneIsPublished(t *testing.T) {
 func TestWhatIsStoredForOneWorkspaceIsInItsPartitions(t *testing.T) {
 	w := newWorld(t, nil)
 	seen := &watching{Table: w.table}
-	resolver, err := sending.NewResolver(w.dns.address)
+	resolver, err := sending.NewResolver(w.dns.Address)
 	if err != nil {
 		t.Fatal(err)
 	}

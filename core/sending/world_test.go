@@ -3,159 +3,28 @@ package sending_test
 import (
 	"context"
 	"errors"
-	"net"
 	"path/filepath"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/miekg/dns"
 
 	"tenure/core"
 	"tenure/core/secrets"
 	"tenure/core/secrets/keyfile"
 	"tenure/core/sending"
+	"tenure/core/sending/dnstest"
 	"tenure/core/table"
 	"tenure/core/table/embedded"
 )
 
-// nameServer is a DNS server on loopback that answers what the test says.
-type nameServer struct {
-	t       *testing.T
-	address string
-
-	mu      sync.Mutex
-	records map[string][]dns.RR // by name
-	faults  map[string]int      // the code a name is answered with
-	silent  map[string]bool     // names that get no answer
-	bare    bool                // aliases are not followed for the asker
-	asked   []string            // names and types, in order
-}
-
-func newNameServer(t *testing.T) *nameServer {
-	t.Helper()
-	n := &nameServer{t: t, records: map[string][]dns.RR{}, faults: map[string]int{}, silent: map[string]bool{}}
-	var packets net.PacketConn
-	var listener net.Listener
-	for range 20 { // both protocols need the same port
-		var err error
-		if packets, err = net.ListenPacket("udp", "127.0.0.1:0"); err != nil {
-			t.Fatal(err)
-		}
-		if listener, err = net.Listen("tcp", packets.LocalAddr().String()); err == nil {
-			break
-		}
-		packets.Close()
-	}
-	if listener == nil {
-		t.Fatal("no port is free")
-	}
-	n.address = listener.Addr().String()
-	for _, s := range []*dns.Server{{PacketConn: packets, Handler: n}, {Listener: listener, Handler: n}} {
-		started := make(chan struct{})
-		s.NotifyStartedFunc = func() { close(started) }
-		go func() { _ = s.ActivateAndServe() }()
-		<-started
-		t.Cleanup(func() { _ = s.Shutdown() })
-	}
-	return n
-}
-
-// add adds records in the form of zone files.
-func (n *nameServer) add(records ...string) {
-	n.t.Helper()
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for _, text := range records {
-		rr, err := dns.NewRR(text)
-		if err != nil || rr == nil {
-			n.t.Fatalf("%s: %v", text, err)
-		}
-		name := dns.CanonicalName(rr.Header().Name)
-		n.records[name] = append(n.records[name], rr)
-	}
-}
-
-// clear forgets all records of a name; of all names when it is empty.
-func (n *nameServer) clear(name string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if name == "" {
-		clear(n.records)
-	}
-	delete(n.records, dns.CanonicalName(name))
-}
-
-func (n *nameServer) fail(name string, code int) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.faults[dns.CanonicalName(name)] = code
-}
-
-func (n *nameServer) ServeDNS(w dns.ResponseWriter, question *dns.Msg) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	q := question.Question[0]
-	name := dns.CanonicalName(q.Name)
-	n.asked = append(n.asked, name+" "+dns.TypeToString[q.Qtype])
-	if n.silent[name] {
-		return
-	}
-	reply := new(dns.Msg).SetReply(question)
-	reply.RecursionAvailable = true
-	if code, ok := n.faults[name]; ok {
-		reply.Rcode = code
-		_ = w.WriteMsg(reply)
-		return
-	}
-	for range 12 {
-		next := ""
-		for _, rr := range n.records[name] {
-			if rr.Header().Rrtype == q.Qtype {
-				reply.Answer = append(reply.Answer, rr)
-			} else if c, ok := rr.(*dns.CNAME); ok {
-				reply.Answer = append(reply.Answer, rr)
-				next = dns.CanonicalName(c.Target)
-			}
-		}
-		if next == "" || n.bare {
-			break
-		}
-		name = next
-	}
-	if len(reply.Answer) == 0 && !n.exists(name) {
-		reply.Rcode = dns.RcodeNameError
-	}
-	if w.RemoteAddr().Network() == "udp" {
-		size := dns.MinMsgSize
-		if o := question.IsEdns0(); o != nil {
-			size = int(o.UDPSize())
-		}
-		reply.Truncate(size)
-	}
-	_ = w.WriteMsg(reply)
-}
-
-func (n *nameServer) exists(name string) bool {
-	for known := range n.records {
-		if known == name || strings.HasSuffix(known, "."+name) {
-			return true
-		}
-	}
-	return false
-}
-
 // publish adds the records of a setup as they are told, those of the kinds.
-func (n *nameServer) publish(setup *sending.Setup, kinds ...sending.Kind) {
-	n.t.Helper()
+func (w *world) publish(setup *sending.Setup, kinds ...sending.Kind) {
 	for _, r := range setup.Records {
 		for _, k := range kinds {
 			if r.Kind == k && r.Type == "MX" {
-				n.add(r.Name + ". 60 IN MX 10 " + r.Quoted)
+				w.dns.Add(r.Name + ". 60 IN MX 10 " + r.Quoted)
 			} else if r.Kind == k {
-				n.add(r.Name + ". 60 IN TXT " + r.Quoted)
+				w.dns.Add(r.Name + ". 60 IN TXT " + r.Quoted)
 			}
 		}
 	}
@@ -174,13 +43,13 @@ type world struct {
 	*sending.Store
 	table  table.Table
 	sealer *secrets.Sealer
-	dns    *nameServer
+	dns    *dnstest.Server
 	clock  *clock
 }
 
 func newWorld(t *testing.T, provider sending.Provider) *world {
 	t.Helper()
-	w := &world{dns: newNameServer(t), clock: &clock{}}
+	w := &world{dns: dnstest.Start(t), clock: &clock{}}
 	w.clock.ms.Store(1_700_000_000_000)
 	store, err := embedded.Open(filepath.Join(t.TempDir(), "table"), embedded.Options{Now: w.clock.Now})
 	if err != nil {
@@ -196,7 +65,7 @@ func newWorld(t *testing.T, provider sending.Provider) *world {
 		t.Fatal(err)
 	}
 	w.table, w.sealer = store, secrets.New(keys)
-	resolver, err := sending.NewResolver(w.dns.address)
+	resolver, err := sending.NewResolver(w.dns.Address)
 	if err != nil {
 		t.Fatal(err)
 	}

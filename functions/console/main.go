@@ -2,17 +2,39 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
+
+	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/sesv2"
 
 	"tenure/core/console"
 	"tenure/core/identity"
+	"tenure/core/secrets"
+	"tenure/core/secrets/kms"
+	"tenure/core/sending"
+	"tenure/core/sending/ses"
 	"tenure/functions/internal/platform"
 )
 
 func main() {
 	platform.ServePages("console", func(env platform.Environment) (http.Handler, error) {
+		if env.Settings.Key == "" {
+			return nil, errors.New("KEY_ARN is not set")
+		}
+		resolver, err := sending.NewResolver(env.Settings.DNSServers...)
+		if err != nil {
+			return nil, fmt.Errorf("DNS_SERVER: %w", err)
+		}
 		return console.New(console.Config{
 			Access: env.Keys, Identity: identity.New(env.Table, nil), Calls: env.Calls, Log: env.Log, Secure: true,
+			Sending: sending.New(sending.Config{
+				Table: env.Table, Resolver: resolver, Log: env.Log,
+				Sealer:   secrets.New(kms.New(awskms.NewFromConfig(env.AWS), env.Settings.Key)),
+				Relay:    sending.SES(env.Settings.Region),
+				Provider: ses.New(sesv2.NewFromConfig(env.AWS), env.Settings.Deployment),
+			}),
 		})
 	})
 }

@@ -24,14 +24,23 @@ const (
 	PurposeContext = "purpose"
 )
 
+// operations are what is asked of the client; see core/table/dynamo for why the
+// client itself is not held.
+type operations struct {
+	encrypt func(context.Context, *kms.EncryptInput, ...func(*kms.Options)) (*kms.EncryptOutput, error)
+	decrypt func(context.Context, *kms.DecryptInput, ...func(*kms.Options)) (*kms.DecryptOutput, error)
+}
+
 // Keys is a key of KMS. It is a secrets.KeySource.
 type Keys struct {
-	client *kms.Client
-	id     string
+	ask operations
+	id  string
 }
 
 // New returns the key with an id, ARN or alias.
-func New(client *kms.Client, id string) *Keys { return &Keys{client, id} }
+func New(client *kms.Client, id string) *Keys {
+	return &Keys{operations{encrypt: client.Encrypt, decrypt: client.Decrypt}, id}
+}
 
 func encryptionContext(b secrets.Binding) map[string]string {
 	return map[string]string{WorkspaceContext: b.Workspace, PurposeContext: b.Purpose}
@@ -39,7 +48,7 @@ func encryptionContext(b secrets.Binding) map[string]string {
 
 // Wrap has KMS encrypt a data key.
 func (k *Keys) Wrap(ctx context.Context, dataKey []byte, b secrets.Binding) ([]byte, error) {
-	out, err := k.client.Encrypt(ctx, &kms.EncryptInput{
+	out, err := k.ask.encrypt(ctx, &kms.EncryptInput{
 		KeyId: aws.String(k.id), Plaintext: dataKey, EncryptionContext: encryptionContext(b),
 	})
 	if err != nil {
@@ -50,7 +59,7 @@ func (k *Keys) Wrap(ctx context.Context, dataKey []byte, b secrets.Binding) ([]b
 
 // Unwrap has KMS decrypt a data key.
 func (k *Keys) Unwrap(ctx context.Context, wrapped []byte, b secrets.Binding) ([]byte, error) {
-	out, err := k.client.Decrypt(ctx, &kms.DecryptInput{
+	out, err := k.ask.decrypt(ctx, &kms.DecryptInput{
 		KeyId: aws.String(k.id), CiphertextBlob: wrapped, EncryptionContext: encryptionContext(b),
 	})
 	if err != nil {

@@ -23,33 +23,48 @@ import (
 // Tag is the tag of an identity that says which deployment made it. Roles name it.
 const Tag = "tenure:deployment"
 
+// operations are what is asked of the client; see core/table/dynamo for why the
+// client itself is not held.
+type operations struct {
+	create   func(context.Context, *sesv2.CreateEmailIdentityInput, ...func(*sesv2.Options)) (*sesv2.CreateEmailIdentityOutput, error)
+	get      func(context.Context, *sesv2.GetEmailIdentityInput, ...func(*sesv2.Options)) (*sesv2.GetEmailIdentityOutput, error)
+	remove   func(context.Context, *sesv2.DeleteEmailIdentityInput, ...func(*sesv2.Options)) (*sesv2.DeleteEmailIdentityOutput, error)
+	signWith func(context.Context, *sesv2.PutEmailIdentityDkimSigningAttributesInput, ...func(*sesv2.Options)) (*sesv2.PutEmailIdentityDkimSigningAttributesOutput, error)
+	returnTo func(context.Context, *sesv2.PutEmailIdentityMailFromAttributesInput, ...func(*sesv2.Options)) (*sesv2.PutEmailIdentityMailFromAttributesOutput, error)
+}
+
 // Provider is Amazon SES. It is a sending.Provider.
 type Provider struct {
-	client     *sesv2.Client
+	ask        operations
 	deployment string
 }
 
 // New returns the provider of a deployment.
-func New(client *sesv2.Client, deployment string) *Provider { return &Provider{client, deployment} }
+func New(client *sesv2.Client, deployment string) *Provider {
+	return &Provider{operations{
+		create: client.CreateEmailIdentity, get: client.GetEmailIdentity, remove: client.DeleteEmailIdentity,
+		signWith: client.PutEmailIdentityDkimSigningAttributes, returnTo: client.PutEmailIdentityMailFromAttributes,
+	}, deployment}
+}
 
 // Ensure makes the identity, or gives the one there is another key.
 func (p *Provider) Ensure(ctx context.Context, id sending.Identity) error {
 	key := &types.DkimSigningAttributes{
 		DomainSigningPrivateKey: aws.String(base64.StdEncoding.EncodeToString(id.PrivateKey)), DomainSigningSelector: aws.String(id.Selector),
 	}
-	_, err := p.client.CreateEmailIdentity(ctx, &sesv2.CreateEmailIdentityInput{
+	_, err := p.ask.create(ctx, &sesv2.CreateEmailIdentityInput{
 		EmailIdentity: aws.String(id.Domain), DkimSigningAttributes: key,
 		Tags: []types.Tag{{Key: aws.String(Tag), Value: aws.String(p.deployment)}},
 	})
 	if _, exists := errors.AsType[*types.AlreadyExistsException](err); exists {
 		if _, err = p.ours(ctx, id.Domain); err == nil {
-			_, err = p.client.PutEmailIdentityDkimSigningAttributes(ctx, &sesv2.PutEmailIdentityDkimSigningAttributesInput{
+			_, err = p.ask.signWith(ctx, &sesv2.PutEmailIdentityDkimSigningAttributesInput{
 				EmailIdentity: aws.String(id.Domain), SigningAttributesOrigin: types.DkimSigningAttributesOriginExternal, SigningAttributes: key,
 			})
 		}
 	}
 	if err == nil {
-		_, err = p.client.PutEmailIdentityMailFromAttributes(ctx, &sesv2.PutEmailIdentityMailFromAttributesInput{
+		_, err = p.ask.returnTo(ctx, &sesv2.PutEmailIdentityMailFromAttributesInput{
 			EmailIdentity: aws.String(id.Domain), MailFromDomain: aws.String(id.MailFrom),
 			// Mail goes out also while the record of the return path is missing.
 			BehaviorOnMxFailure: types.BehaviorOnMxFailureUseDefaultValue,
@@ -87,7 +102,7 @@ func (p *Provider) Remove(ctx context.Context, domain string) error {
 		return nil
 	}
 	if err == nil {
-		_, err = p.client.DeleteEmailIdentity(ctx, &sesv2.DeleteEmailIdentityInput{EmailIdentity: aws.String(domain)})
+		_, err = p.ask.remove(ctx, &sesv2.DeleteEmailIdentityInput{EmailIdentity: aws.String(domain)})
 	}
 	if isNotFound(err) {
 		return nil
@@ -105,7 +120,7 @@ func (f *foreignError) Error() string {
 
 // ours returns an identity that this deployment made.
 func (p *Provider) ours(ctx context.Context, domain string) (*sesv2.GetEmailIdentityOutput, error) {
-	got, err := p.client.GetEmailIdentity(ctx, &sesv2.GetEmailIdentityInput{EmailIdentity: aws.String(domain)})
+	got, err := p.ask.get(ctx, &sesv2.GetEmailIdentityInput{EmailIdentity: aws.String(domain)})
 	if err == nil && !slices.ContainsFunc(got.Tags, func(t types.Tag) bool {
 		return aws.ToString(t.Key) == Tag && aws.ToString(t.Value) == p.deployment
 	}) {

@@ -40,6 +40,7 @@ type environment struct {
 	engine   *resource.Engine
 	keys     *access.Store
 	calls    *calls.Log
+	aws      aws.Config
 }
 
 // ServeAPI serves the endpoints of one function behind API Gateway, until
@@ -60,7 +61,7 @@ func ServeAPI(name string) {
 // made by the function itself, so that no other one has to carry it.
 func ServePages(name string, make func(Environment) (http.Handler, error)) {
 	env := start(name)
-	pages, err := make(Environment{Settings: env.settings, Log: env.log, Table: env.table, Keys: env.keys, Engine: env.engine, Calls: env.calls})
+	pages, err := make(Environment{Settings: env.settings, Log: env.log, Table: env.table, Keys: env.keys, Engine: env.engine, Calls: env.calls, AWS: env.aws})
 	if err != nil {
 		fail(env.log, err)
 	}
@@ -75,6 +76,8 @@ type Environment struct {
 	Keys     *access.Store
 	Engine   *resource.Engine
 	Calls    *calls.Log
+	// AWS is the configuration of clients of AWS.
+	AWS aws.Config
 }
 
 // ServeStream keeps derived values up to date by the stream of the table.
@@ -101,11 +104,13 @@ func start(name string) *environment {
 	if err != nil {
 		fail(log, err)
 	}
-	on := dynamo.Open(dynamo.NewClient(sdkConfig(os.Getenv)), settings.Table, dynamo.Options{})
+	sdk := sdkConfig(os.Getenv)
+	on := dynamo.Open(dynamo.NewClient(sdk), settings.Table, dynamo.Options{})
 	return &environment{
 		settings: settings, log: log, table: on, measured: &measurements{log: log, deployment: settings.Deployment}, keys: access.New(on, nil),
 		engine: resource.New(resource.Config{Table: on, Root: catalog.Root, Shards: dynamo.Shards}),
 		calls:  calls.New(on, api.Functions(catalog.All()), calls.Options{Expire: true}),
+		aws:    sdk,
 	}
 }
 
