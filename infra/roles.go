@@ -77,7 +77,7 @@ func Grants(function string) Grant {
 		}
 	case consoleFunction:
 		// Pages show what all families hold, and complete what they meet half done.
-		g.Write = slices.Concat(ofPeople, ofSending, unfinished, []string{keysPartitions, workspacesPartition, keyLists})
+		g.Write = slices.Concat(ofPeople, ofSending, unfinished, []string{keysPartitions, workspacesPartition, keyLists, "*/overview"})
 		g.Read = []string{callsPartitions}
 		for _, f := range append(catalog.All(), subscriptions.Movements) {
 			g.Write = append(append(g.Write, ofFamily(f)...), marks(f))

@@ -29,6 +29,7 @@ import (
 	"tenure/core/config"
 	"tenure/core/console"
 	"tenure/core/identity"
+	"tenure/core/overview"
 	"tenure/core/resource"
 	"tenure/core/rollup"
 	"tenure/core/secrets"
@@ -95,7 +96,9 @@ func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	pages, err := console.New(console.Config{Access: keys, Identity: people, Calls: log, Sending: mail})
+	pages, err := console.New(console.Config{
+		Access: keys, Identity: people, Calls: log, Overview: overview.New(store, engine), Sending: mail,
+	})
 	if err != nil {
 		return err
 	}

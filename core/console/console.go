@@ -25,6 +25,7 @@ import (
 	"tenure/core/access"
 	"tenure/core/calls"
 	"tenure/core/identity"
+	"tenure/core/overview"
 	"tenure/core/sending"
 	"tenure/core/table"
 )
@@ -37,6 +38,7 @@ type Config struct {
 	Access   *access.Store
 	Identity *identity.Store
 	Calls    *calls.Log
+	Overview *overview.Counter
 	Sending  *sending.Store
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time

@@ -81,6 +81,18 @@ func (l *layout) Within(path string) bool {
 	return l.Here == path || path != "" && strings.HasPrefix(l.Here, path+"/")
 }
 
+// Leads reports whether the navigation leads to a path.
+func (l *layout) Leads(path string) bool {
+	for _, group := range sections {
+		for _, s := range group.Items {
+			if s.Path == path {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // Sections returns the navigation.
 func (l *layout) Sections() any { return sections }
 
@@ -118,9 +130,13 @@ var functions = template.FuncMap{
 	"time":   moment,
 	"day":    func(ms int64) template.HTML { return instant(ms, "2 Jan 2006") },
 	"number": number,
-	"dict":   dict,
-	"agent":  agent,
-	"field":  func(l *layout, name string) fieldOf { return fieldOf{l, name} },
+	"month":  func(ms int64) template.HTML { return instant(ms, "Jan 2006") },
+	"money":  money, "percent": percent, "score": score,
+	// words writes the name of a family as people read it.
+	"words": func(name string) string { return strings.ReplaceAll(name, "_", " ") },
+	"dict":  dict,
+	"agent": agent,
+	"field": func(l *layout, name string) fieldOf { return fieldOf{l, name} },
 }
 
 // dict makes a map of names and values, for templates that take more than one

@@ -15,8 +15,11 @@ import (
 
 	"tenure/core/access"
 	"tenure/core/calls"
+	"tenure/core/catalog"
 	"tenure/core/console"
 	"tenure/core/identity"
+	"tenure/core/overview"
+	"tenure/core/resource"
 	"tenure/core/secrets"
 	"tenure/core/secrets/keyfile"
 	"tenure/core/sending"
@@ -31,6 +34,7 @@ type world struct {
 	calls  *calls.Log
 	mail   *sending.Store
 	store  *embedded.Table
+	engine *resource.Engine
 	server *httptest.Server
 	ms     atomic.Int64
 }
@@ -68,7 +72,9 @@ func newWorld(t *testing.T) *world {
 			t.Fatal(err)
 		}
 	}
-	handler, err := console.New(console.Config{Access: w.access, Identity: w.people, Calls: w.calls, Sending: w.mail, Now: w.Now})
+	w.engine = resource.New(resource.Config{Table: store, Root: catalog.Root, Now: w.Now})
+	handler, err := console.New(console.Config{Access: w.access, Identity: w.people, Calls: w.calls, Sending: w.mail, Now: w.Now,
+		Overview: overview.New(store, w.engine)})
 	if err != nil {
 		t.Fatal(err)
 	}

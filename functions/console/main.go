@@ -11,6 +11,7 @@ import (
 
 	"tenure/core/console"
 	"tenure/core/identity"
+	"tenure/core/overview"
 	"tenure/core/secrets"
 	"tenure/core/secrets/kms"
 	"tenure/core/sending"
@@ -28,7 +29,8 @@ func main() {
 			return nil, fmt.Errorf("DNS_SERVER: %w", err)
 		}
 		return console.New(console.Config{
-			Access: env.Keys, Identity: identity.New(env.Table, nil), Calls: env.Calls, Log: env.Log, Secure: true,
+			Access: env.Keys, Identity: identity.New(env.Table, nil), Calls: env.Calls,
+			Overview: overview.New(env.Table, env.Engine), Log: env.Log, Secure: true,
 			Sending: sending.New(sending.Config{
 				Table: env.Table, Resolver: resolver, Log: env.Log,
 				Sealer:   secrets.New(kms.New(awskms.NewFromConfig(env.AWS), env.Settings.Key)),

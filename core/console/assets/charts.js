@@ -1,7 +1,9 @@
 // Draws charts from the tables that hold their values: <div data-chart="bars"
 // data-of="id of the table">. The first column of the table is the time (its
 // data-value in epoch ms), each other one a series, whose heading names its
-// colour (data-color, a property of the style sheet).
+// colour (data-color, a property of the style sheet); columns without one are
+// not drawn. A "stack" has the columns on top of each other: what is more than 0
+// above the axis, what is less below. data-unit="cents" divides by 100.
 "use strict";
 
 const charts = new Map(); // by the element they are drawn in
@@ -26,7 +28,8 @@ function timeOf(s, apart) {
 function drawChart(place) {
   charts.get(place)?.destroy();
   const table = document.getElementById(place.dataset.of);
-  const headings = [...table.tHead.rows[0].cells];
+  const columns = [...table.tHead.rows[0].cells].map((_, i) => i).filter((i) => i === 0 || table.tHead.rows[0].cells[i].dataset.color);
+  const headings = columns.map((i) => table.tHead.rows[0].cells[i]);
   const rows = [...table.tBodies[0].rows];
   const style = getComputedStyle(place);
   const color = (name) => {
@@ -36,30 +39,41 @@ function drawChart(place) {
     place.style.color = "";
     return resolved;
   };
-  const data = headings.map((_, i) => rows.map((row) => {
+  const per = place.dataset.unit === "cents" ? 100 : 1;
+  const values = columns.map((i) => rows.map((row) => {
     const cell = row.cells[i];
-    return i === 0 ? Number(cell.dataset.value) / 1000 : Number(cell.dataset.value ?? cell.textContent.replaceAll(",", ""));
+    if (cell.dataset.value === "") return null; // there was none
+    return i === 0 ? Number(cell.dataset.value) / 1000 : Number(cell.dataset.value ?? cell.textContent.replaceAll(",", "")) / per;
   }));
+  const stack = place.dataset.chart === "stack";
+  // Of a stack, each series reaches as far as all before it together, and the
+  // farthest is drawn first.
+  const data = stack ? values.map((series, i) => i === 0 ? series : series.map((n, at) => {
+    let sum = 0;
+    for (let k = 1; k <= i; k++) if (values[k][at] < 0 === n < 0) sum += values[k][at];
+    return n === 0 ? null : sum;
+  })) : values;
   const axis = { stroke: color("dim"), grid: { stroke: color("line"), width: 1 }, ticks: { show: false }, font: `12px ${style.fontFamily}` };
-  const bars = place.dataset.chart === "bars";
+  const bars = stack || place.dataset.chart === "bars";
+  const shown = data.map((_, i) => stack && i > 0 ? data.length - i : i); // the order of drawing
   const step = data[0].length > 1 ? data[0][1] - data[0][0] : 60; // from one bar to the next, in s
   charts.set(place, new uPlot({
     width: place.clientWidth, height: chartHeight, tzDate: (s) => uPlot.tzDate(new Date(s * 1000), "Etc/UTC"),
     cursor: { drag: { x: false, y: false } },
     scales: {
       x: { range: (_, min, max) => bars ? [min - step / 2, max + step / 2] : [min, max] },
-      y: { range: (_, min, max) => [Math.min(0, min), Math.max(1, max * 1.05)] },
+      y: { range: (_, min, max) => [Math.min(0, min * 1.05), Math.max(1, max * 1.05)] },
     },
     axes: [
       { ...axis, incrs: timeSteps, space: 70, values: (_, at, axis, space, apart) => at.map((s) => timeOf(s, apart)) },
       { ...axis, size: 48, incrs: wholeSteps, values: (_, at) => at.map((n) => n.toLocaleString("en-US")) },
     ],
-    series: headings.map((heading, i) => i === 0 ? { label: heading.textContent, value: (_, s) => s == null ? "–" : timeOf(s, 0) } : {
+    series: shown.map((n) => headings[n]).map((heading, i) => i === 0 ? { label: heading.textContent, value: (_, s) => s == null ? "–" : timeOf(s, 0) } : {
       label: heading.textContent, stroke: color(heading.dataset.color), fill: bars ? color(heading.dataset.color) : undefined,
       paths: bars ? uPlot.paths.bars({ size: [0.8, 60], radius: 0.15 }) : undefined, points: { show: false }, width: bars ? 0 : 2,
-      value: (_, n) => n == null ? "–" : n.toLocaleString("en-US"),
+      value: (_, n, __, at) => { const v = at == null ? null : values[shown[i]][at]; return v == null ? "–" : v.toLocaleString("en-US"); },
     }),
-  }, data, place));
+  }, shown.map((i) => data[i]), place));
 }
 
 function drawCharts() {
