@@ -11,7 +11,6 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
-	"github.com/chromedp/chromedp"
 )
 
 // Device is what a page is looked at on.
@@ -38,7 +37,7 @@ func (p *Page) Look(device Device, scheme Scheme) {
 	p.t.Helper()
 	p.device = emulation.SetDeviceMetricsOverrideParams{Width: 1280, Height: 800, DeviceScaleFactor: 1}
 	if device == Phone {
-		p.device = emulation.SetDeviceMetricsOverrideParams{Width: 390, Height: 844, DeviceScaleFactor: 2, Mobile: true}
+		p.device = emulation.SetDeviceMetricsOverrideParams{Width: 390, Height: 844, DeviceScaleFactor: 1, Mobile: true}
 	}
 	call(p, emulation.SetDeviceMetricsOverride, p.device)
 	call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
@@ -58,8 +57,7 @@ func (p *Page) Screenshot(name string) {
 	p.must(json.Unmarshal(height, &high.Height))
 	high.Height = max(high.Height, p.device.Height)
 	call(p, emulation.SetDeviceMetricsOverride, high)
-	picture, err := chromedp.Run(p.ctx, chromedp.FullScreenshot(100))
-	p.must(err)
+	picture := call(p, page.CaptureScreenshot, page.CaptureScreenshotParams{OptimizeForSpeed: new(true)}).Data
 	call(p, emulation.SetDeviceMetricsOverride, p.device)
 	dir, err := root()
 	p.must(err)
