@@ -21,11 +21,13 @@
 // The ports. table is the storage port, with its adapters table/dynamo
 // (DynamoDB) and table/embedded (one machine) and their contract table/tabletest.
 // secrets seals what only its owner may know, by keys of secrets/keyfile (one
-// machine) or secrets/kms (AWS); their contract is secrets/secretstest.
+// machine) or secrets/kms (AWS); their contract is secrets/secretstest. files is
+// the store of files, in a directory (files/directory, one machine) or a bucket
+// (files/s3, AWS); their contract is files/filestest.
 //
 // The plumbing. access knows workspaces, API keys and the upload lock; identity
 // knows people, their roles and sessions, and what they changed; calls keeps the
-// log of API calls; csvfile reads and writes the families' CSV files; api is the
-// HTTP face of the families; console is the pages for people; config reads the
-// environment.
+// log of API calls; csvfile reads and writes the families' CSV files, and uploads
+// checks and applies them; api is the HTTP face of the families; console is the
+// pages for people; config reads the environment.
 package core

@@ -54,10 +54,11 @@ var (
 		"core/tickets", "core/conversations"}
 	families = in(familyPackages...)
 	domain   = in(append([]string{"core", "core/schema", "core/nps", "core/revenue", "core/rollup", "core/overview", "core/search", "core/catalog",
-		"core/resource", "core/access", "core/identity", "core/table", "core/calls", "core/secrets", "core/sending", "core/csvfile"}, familyPackages...)...)
+		"core/resource", "core/access", "core/identity", "core/table", "core/calls", "core/secrets", "core/sending", "core/csvfile", "core/uploads",
+		"core/files"}, familyPackages...)...)
 	forTests = in("core/table/tabletest", "core/resource/resourcetest", "core/table/dynamo/dynamolocal", "localstack/e2e", "localstack/browser",
-		"core/secrets/secretstest", "core/sending/dnstest", "localstack/ministack")
-	adapters = under("core/table/dynamo", "core/table/embedded")
+		"core/secrets/secretstest", "core/sending/dnstest", "core/files/filestest", "localstack/ministack")
+	adapters = under("core/table/dynamo", "core/table/embedded", "core/files/directory", "core/files/s3")
 	// keys are where the keys of sealed values come from.
 	keys = under("core/secrets/keyfile", "core/secrets/kms")
 	// functions are the programs that run on AWS.
@@ -106,6 +107,10 @@ var rules = []struct {
 		"keys and locks have nothing to do with records"},
 	{in("core/identity"), oursBut("core", "core/table"), false,
 		"people and what they may do have nothing to do with records"},
+	{in("core/csvfile"), oursBut("core", "core/schema", "core/resource"), false,
+		"a file is described by any family's declaration, and is neither stored nor sent here"},
+	{in("core/uploads"), oursBut("core", "core/table", "core/files", "core/csvfile", "core/resource", "core/access", "core/calls"), false,
+		"an upload is about any family's files, wherever they lie and whoever sends them"},
 	{in("core/calls"), oursBut("core", "core/table"), false,
 		"calls are logged the same whatever they are about, and whoever made them"},
 	{in("core/secrets"), oursBut(), false,
@@ -122,13 +127,15 @@ var rules = []struct {
 		"the adapter knows the port and nothing of what is stored"},
 	{not(under("functions", "localstack", "infra")), in("core/sending/ses"), false,
 		"which service sends is decided by the programs alone, and roles name the tag of its identities"},
-	{in("core/csvfile"), oursBut("core", "core/schema", "core/resource"), false,
-		"a file is described by any family's declaration, and is neither stored nor sent here"},
 	{in("core/config"), oursBut(), false,
 		"settings are read before anything else is there"},
 	{in("core/table/dynamo", "core/table/embedded"), oursBut("core/table"), false,
 		"an adapter knows the port and nothing of what is stored"},
-	{not(under("functions", "localstack", "infra/operate", "core/table/dynamo", "core/table/embedded")), adapters, false,
+	{in("core/files/directory", "core/files/s3"), oursBut("core/files"), false,
+		"an adapter knows the port and nothing of what is stored"},
+	{in("core/files"), oursBut(), false,
+		"the port stands at the bottom: adapters must not drag in the domain"},
+	{not(under("functions", "localstack", "infra/operate", "core/table/dynamo", "core/table/embedded", "core/files/directory", "core/files/s3")), adapters, false,
 		"which store stands behind the port is decided by the programs alone"},
 	{not(under("functions", "localstack", "infra", "core/api", "core/console", "core/table/dynamo")), under("net/http"), false,
 		"HTTP is spoken in core/api and core/console; the DynamoDB adapter may tune its client, and the gateway's description names statuses"},
@@ -136,7 +143,7 @@ var rules = []struct {
 		"pages show what the domain knows, and are no clients of the API"},
 	{under("core"), under("functions", "localstack", "infra"), false,
 		"core is what the programs are built of, not the other way round"},
-	{func(path string) bool { return functions(path) && path != module+"functions/console" }, oursBut("functions/internal/platform"), false,
+	{func(path string) bool { return functions(path) && path != module+"functions/console" }, oursBut("functions/internal/platform", "functions/internal/uploading"), false,
 		"a function decides nothing: what functions share of their platform is platform's, all else is core's"},
 	{under("functions/internal"), in("core/console"), true,
 		"the pages' templates would slow down the start of every function"},
