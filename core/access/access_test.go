@@ -319,6 +319,44 @@ func TestLeaseOfAHolderThatDiedEnds(t *testing.T) {
 	}
 }
 
+func TestALeaseThatIsRenewedLastsLonger(t *testing.T) {
+	s, counted, c := open(t)
+	lock, err := s.Lock(t.Context(), access.LockID("acme"), 30*time.Second, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := *lock
+	for range 3 {
+		c.advance(20 * time.Second)
+		if err := lock.Renew(t.Context(), 30*time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := guarded(t, counted, lock, "in time"); err != nil {
+		t.Errorf("a write in time: %v", err)
+	}
+	if err := guarded(t, counted, &before, "by the old guard"); !errors.Is(err, table.ErrFenced) {
+		t.Errorf("a write by what the lock was before: %v", err)
+	}
+	if _, err := s.Lock(t.Context(), access.LockID("acme"), time.Minute, 0); !errors.Is(err, access.ErrLocked) {
+		t.Errorf("another one while it lasts: %v", err)
+	}
+	if _, err := s.Lock(t.Context(), access.LockID("beta"), time.Minute, 0); err != nil {
+		t.Errorf("another name: %v", err)
+	}
+	c.advance(30 * time.Second)
+	next, err := s.Lock(t.Context(), access.LockID("acme"), time.Minute, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := lock.Renew(t.Context(), time.Minute); !errors.Is(err, access.ErrLocked) {
+		t.Errorf("renewing what is another's: %v", err)
+	}
+	if err := guarded(t, counted, next, "of the next holder"); err != nil {
+		t.Errorf("the next holder: %v", err)
+	}
+}
+
 func TestReleasedLockIsFreeAtOnceAndBindsNobody(t *testing.T) {
 	s, counted, _ := open(t)
 	lock, err := s.Lock(t.Context(), "key-id", time.Minute, 0)

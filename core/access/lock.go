@@ -37,14 +37,12 @@ type Lock struct {
 // Lock takes the upload lock of a key for at most lease, waiting up to wait
 // for it. ErrLocked says that somebody else has it.
 func (s *Store) Lock(ctx context.Context, keyID string, lease, wait time.Duration) (*Lock, error) {
-	var random [8]byte
-	rand.Read(random[:])
 	deadline := s.now().Add(wait)
+	version := holder()
 	for {
 		item := table.Item{
-			Key: table.Key{Partition: locksPartition + keyID[:lockSpread], Sort: keyID},
-			// Any number that no other holder has: half of 2^64 is enough to choose from.
-			Version: int64(binary.BigEndian.Uint64(random[:])>>1) | 1,
+			Key:     table.Key{Partition: locksPartition + keyID[:lockSpread], Sort: keyID},
+			Version: version,
 			Expires: s.now().Add(lease).UnixMilli(),
 			Body:    []byte("{}"),
 		}
@@ -63,6 +61,33 @@ func (s *Store) Lock(ctx context.Context, keyID string, lease, wait time.Duratio
 		case <-time.After(lockPoll):
 		}
 	}
+}
+
+// holder returns the version by which a lock is known to be its holder's: any
+// number that no other one has. Half of 2^64 is enough to choose from.
+func holder() int64 {
+	var random [8]byte
+	rand.Read(random[:])
+	return int64(binary.BigEndian.Uint64(random[:])>>1) | 1
+}
+
+// LockID returns what a lock is known by that belongs to no API key but to
+// whatever name says, such as the workspace whose files are uploaded.
+func LockID(name string) string { return keyID("lock/" + name) }
+
+// Renew has the lease of a lock begin anew, for who holds it long. Guards from
+// before do not hold any more. ErrLocked says that it was lost.
+func (l *Lock) Renew(ctx context.Context, lease time.Duration) error {
+	next := l.item
+	next.Version, next.Expires = holder(), l.store.now().Add(lease).UnixMilli()
+	err := errors.Join(l.store.table.Write(ctx, []table.Op{table.Put(next, table.VersionIs(l.item.Version))}, nil)...)
+	if errors.Is(err, table.ErrConflict) {
+		return ErrLocked
+	}
+	if err == nil {
+		l.item = next
+	}
+	return err
 }
 
 // BreakLocks ends all locks. It is for a process that knows it is alone with
