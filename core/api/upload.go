@@ -263,16 +263,7 @@ func firstFailures(f *resource.Family, all []resource.Failed) []calls.Failure {
 	first := make([]calls.Failure, min(len(all), calls.MaxFailures))
 	for i := range first {
 		failed := &all[i]
-		first[i] = calls.Failure{Record: failed.Record, IDs: map[string]string{}, Code: failed.Code, Field: failed.Field, Message: failed.Message}
-		for ordinal, id := range failed.IDs {
-			switch {
-			case id.IsNull():
-			case id[0] == '"':
-				first[i].IDs[f.Schema.Fields[ordinal].Name] = id.Text()
-			default: // a number
-				first[i].IDs[f.Schema.Fields[ordinal].Name] = string(id)
-			}
-		}
+		first[i] = calls.Failure{Record: failed.Record, IDs: failed.IDTexts(f), Code: failed.Code, Field: failed.Field, Message: failed.Message}
 	}
 	return first
 }

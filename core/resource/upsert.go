@@ -57,6 +57,22 @@ type Failed struct {
 	IDs schema.Record
 }
 
+// IDTexts returns the ids that the record carried, as text, by the names of their
+// fields.
+func (f *Failed) IDTexts(of *Family) map[string]string {
+	ids := map[string]string{}
+	for ordinal, id := range f.IDs {
+		switch {
+		case id.IsNull():
+		case id[0] == '"':
+			ids[of.Schema.Fields[ordinal].Name] = id.Text()
+		default: // a number
+			ids[of.Schema.Fields[ordinal].Name] = string(id)
+		}
+	}
+	return ids
+}
+
 // Result is the outcome of an upload.
 type Result struct {
 	Inserted, Changed, Unchanged int
