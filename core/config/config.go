@@ -47,6 +47,9 @@ type Config struct {
 	Key string
 	// Table (TABLE_NAME) is the DynamoDB table; unused on one machine.
 	Table string
+	// UploadsBucket (UPLOADS_BUCKET) is the bucket of uploaded files, UploadsQueue
+	// (UPLOADS_QUEUE) the URL of the queue of the work on them; unused on one machine.
+	UploadsBucket, UploadsQueue string
 	// Deployment (DEPLOYMENT) names the deployment in what functions measure.
 	Deployment string
 	// Buffer (RESPONSE_MODE "buffer", else "stream") has functions return whole
@@ -75,8 +78,10 @@ func From(getenv func(string) string) (Config, error) {
 		Region:      text("AWS_REGION", "us-east-1"),
 		Key:         getenv("KEY_ARN"),
 
-		Table:      getenv("TABLE_NAME"),
-		Deployment: text("DEPLOYMENT", "tenure"),
+		Table:         getenv("TABLE_NAME"),
+		UploadsBucket: getenv("UPLOADS_BUCKET"),
+		UploadsQueue:  getenv("UPLOADS_QUEUE"),
+		Deployment:    text("DEPLOYMENT", "tenure"),
 	}
 	switch mode := text("RESPONSE_MODE", "stream"); mode {
 	case "stream", "buffer":

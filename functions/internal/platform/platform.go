@@ -1,6 +1,6 @@
 // Package platform is what every function shares of running on AWS Lambda: its
 // settings, the table, the logs and measurements, and the ways in which API
-// Gateway, the stream of the table and the schedule call it. It decides nothing
+// Gateway, the stream of the table, the schedule and queues call it. It decides nothing
 // about records.
 package platform
 
@@ -61,7 +61,7 @@ func ServeAPI(name string) {
 // made by the function itself, so that no other one has to carry it.
 func ServePages(name string, make func(Environment) (http.Handler, error)) {
 	env := start(name)
-	pages, err := make(Environment{Settings: env.settings, Log: env.log, Table: env.table, Keys: env.keys, Engine: env.engine, Calls: env.calls, AWS: env.aws})
+	pages, err := make(env.shared())
 	if err != nil {
 		fail(env.log, err)
 	}
@@ -78,6 +78,10 @@ type Environment struct {
 	Calls    *calls.Log
 	// AWS is the configuration of clients of AWS.
 	AWS aws.Config
+}
+
+func (e *environment) shared() Environment {
+	return Environment{Settings: e.settings, Log: e.log, Table: e.table, Keys: e.keys, Engine: e.engine, Calls: e.calls, AWS: e.aws}
 }
 
 // ServeStream keeps derived values up to date by the stream of the table.
