@@ -55,8 +55,10 @@ const consoleFunction = "console"
 func apiFunctions() []string { return api.Functions(catalog.All()) }
 
 // Functions returns the names of all functions: those behind the gateway, then
-// the rollup and the clock.
-func Functions() []string { return append(apiFunctions(), consoleFunction, "rollup", "clock") }
+// the one that works on uploads, the rollup and the clock.
+func Functions() []string {
+	return append(apiFunctions(), consoleFunction, uploadsFunction, "rollup", "clock")
+}
 
 // ofPeople are the partitions of who may sign in to the console and of what they
 // changed there (see core/identity).
@@ -77,10 +79,16 @@ func Grants(function string) Grant {
 		}
 	case consoleFunction:
 		// Pages show what all families hold, and complete what they meet half done.
-		g.Write = slices.Concat(ofPeople, ofSending, unfinished, []string{keysPartitions, workspacesPartition, keyLists, "*/overview"})
-		g.Read = []string{callsPartitions}
+		g.Write = slices.Concat(ofPeople, ofSending, unfinished, []string{keysPartitions, workspacesPartition, keyLists, "*/overview", uploadsPartitions})
+		g.Read = []string{callsPartitions, batchesPartitions}
 		for _, f := range append(catalog.All(), subscriptions.Movements) {
 			g.Write = append(append(g.Write, ofFamily(f)...), marks(f))
+		}
+	case uploadsFunction:
+		// It writes what the functions of all families may.
+		g.Write = slices.Concat(unfinished, []string{locksPartitions, callsPartitions, uploadsPartitions, batchesPartitions})
+		for _, f := range catalog.All() {
+			g.Write = append(append(g.Write, ofFamily(f)...), "*/ids")
 		}
 	case "search":
 		g.Read = []string{keysPartitions}
@@ -168,6 +176,9 @@ func Roles() ([]byte, error) {
 		if function == consoleFunction {
 			statements = append(statements, sendingStatements()...)
 		}
+		if function == consoleFunction || function == uploadsFunction {
+			statements = append(statements, uploadsStatements(function)...)
+		}
 		resources[id+"Role"] = object{
 			"Type": "AWS::IAM::Role",
 			"Properties": object{
@@ -185,7 +196,8 @@ func Roles() ([]byte, error) {
 		"Deployment": parameter("Name of the deployment"),
 		"TableArn":   parameter("ARN of the table"), "StreamArn": parameter("ARN of its stream"),
 		"DeadLettersArn":   parameter("ARN of the queue of changes that could not be read"),
-		"KeyArn":           parameter("ARN of the key that encrypts table and logs"),
+		"KeyArn":           parameter("ARN of the key that encrypts table, files and logs"),
+		"UploadsBucketArn": parameter("ARN of the bucket of uploaded files"), "UploadsQueueArn": parameter("ARN of the queue of the work on them"),
 		"LogRetentionDays": object{"Type": "Number", "Description": "How long logs are kept"},
 	}, "Resources": resources, "Outputs": outputs})
 }

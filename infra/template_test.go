@@ -23,19 +23,20 @@ import (
 	"tenure/core/catalog"
 	"tenure/core/config"
 	"tenure/core/console"
+	"tenure/core/files"
 	"tenure/core/resource"
 	"tenure/core/rollup"
 	"tenure/core/table"
 	"tenure/core/table/dynamo"
 )
 
-// files are those that follow from the code.
-var files = map[string]func() ([]byte, error){
+// generatedFiles are those that follow from the code.
+var generatedFiles = map[string]func() ([]byte, error){
 	"gateway.json": Gateway, "roles.json": Roles, "operations.json": Operations,
 }
 
 func TestGeneratedTemplatesFollowFromTheCode(t *testing.T) {
-	for name, make := range files {
+	for name, make := range generatedFiles {
 		want, err := make()
 		if err != nil {
 			t.Fatal(err)
@@ -156,7 +157,7 @@ func TestEveryFunctionHasItsPlaceInTheTemplate(t *testing.T) {
 				t.Errorf("%s of %s is %v, want %v", name, id, properties[name], want)
 			}
 		}
-		if function == "rollup" || function == "clock" {
+		if function == "rollup" || function == "clock" || function == uploadsFunction {
 			continue
 		}
 		if got, want := at(t, resources, id+"Calls", "Properties", "FunctionName"), (object{"Ref": id + ".Alias"}); !reflect.DeepEqual(got, want) {
@@ -178,6 +179,18 @@ func TestTimesFitIntoEachOther(t *testing.T) {
 	}
 	if least := time.Second; c.Timeout > gatewayTimeout*time.Millisecond-least || c.Timeout < 20*time.Second {
 		t.Errorf("requests may take %v of %d ms", c.Timeout, gatewayTimeout)
+	}
+}
+
+func TestFilesAndWorkOnThemLastAsLongAsTheCodeSays(t *testing.T) {
+	resources := at(t, load(t, main), "Resources")
+	rules := at(t, resources, "UploadsBucket", "Properties", "LifecycleConfiguration", "Rules").([]any)
+	if days := at(t, rules[0], "ExpirationInDays"); time.Duration(days.(int))*24*time.Hour != files.Life {
+		t.Errorf("files are kept for %v days", days)
+	}
+	timeout := at(t, resources, "UploadsFunction", "Properties", "Timeout").(int)
+	if visible := at(t, resources, "UploadsQueue", "Properties", "VisibilityTimeout").(int); visible <= timeout {
+		t.Errorf("a message comes again after %d seconds, its work may take %d", visible, timeout)
 	}
 }
 
