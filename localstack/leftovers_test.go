@@ -15,6 +15,7 @@ import (
 	"tenure/core/api"
 	"tenure/core/calls"
 	"tenure/core/catalog"
+	"tenure/core/files/directory"
 	"tenure/core/resource"
 	"tenure/core/rollup"
 	"tenure/core/table"
@@ -104,7 +105,16 @@ func TestDeletesLeaveNothing(t *testing.T) {
 	if failed := r.Accounts(t.Context(), "test", "a"); len(failed) > 0 {
 		t.Fatal(failed)
 	}
-	h := house{store, keys, engine, calls.New(store, api.Functions(catalog.All()), calls.Options{})}
+	in, err := directory.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := in.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	h := house{store, in, keys, engine, calls.New(store, api.Functions(catalog.All()), calls.Options{})}
 	for range 2 { // what the engine's sweep removes may expire, too
 		ahead.Add(int64(365 * 24 * time.Hour))
 		if err := h.keep(t.Context()); err != nil {

@@ -28,6 +28,7 @@ import (
 	"tenure/core/catalog"
 	"tenure/core/config"
 	"tenure/core/console"
+	"tenure/core/files/directory"
 	"tenure/core/identity"
 	"tenure/core/overview"
 	"tenure/core/resource"
@@ -37,6 +38,7 @@ import (
 	"tenure/core/sending"
 	"tenure/core/table"
 	"tenure/core/table/embedded"
+	"tenure/core/uploads"
 )
 
 // gcPercent keeps a process that carries out the largest upload within 128 MB
@@ -91,6 +93,26 @@ func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	in, err := directory.Open(filepath.Join(c.DataDir, "files"))
+	if err != nil {
+		return fmt.Errorf("DATA_DIR: %w", err)
+	}
+	defer func() { err = errors.Join(err, in.Close()) }()
+	background, stopBackground := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	work := newUploader(background)
+	defer func() {
+		stopBackground()
+		group.Wait()
+		work.group.Wait()
+	}()
+	sent := uploads.New(uploads.Config{
+		Table: store, Files: in, Engine: engine, Access: keys, Families: catalog.All(), Start: work.start,
+		Record: func(ctx context.Context, workspace string, c calls.Call) {
+			answered.served(ctx, api.Served{Workspace: workspace, Call: c})
+		},
+	})
+	work.run = sent.Run
 	people := identity.New(store, nil)
 	mail, err := openSending(c, store)
 	if err != nil {
@@ -115,15 +137,12 @@ func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	background, stopBackground := context.WithCancel(context.Background())
-	var group sync.WaitGroup
-	group.Go(func() { keepHouse(background, house{store, keys, engine, log}) })
+	if err := resumeUploads(ctx, keys, sent); err != nil {
+		return err
+	}
+	group.Go(func() { keepHouse(background, house{store, in, keys, engine, log}) })
 	group.Go(func() { answered.run(background) })
 	group.Go(func() { derive(background, store, keys, rollup.New(engine)) })
-	defer func() {
-		stopBackground()
-		group.Wait()
-	}()
 
 	fmt.Fprintf(out, "Data in     %s\n", c.DataDir)
 	fmt.Fprintf(out, "Listening   http://%s\n", listener.Addr())
@@ -266,6 +285,7 @@ func keptKey(file string) (string, error) {
 // house is what needs keeping.
 type house struct {
 	store  *embedded.Table
+	files  *directory.Store
 	keys   *access.Store
 	engine *resource.Engine
 	calls  *calls.Log
@@ -290,6 +310,9 @@ func keepHouse(ctx context.Context, h house) {
 
 func (h house) keep(ctx context.Context) error {
 	if _, err := h.store.Sweep(ctx); err != nil {
+		return err
+	}
+	if err := h.files.Sweep(time.Now()); err != nil {
 		return err
 	}
 	workspaces, err := h.keys.Workspaces(ctx)

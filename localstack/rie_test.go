@@ -218,7 +218,8 @@ func TestFunctionsUnderTheRuntimeEmulator(t *testing.T) {
 			function := func(name string) *lambdaFunction {
 				if running[name] == nil {
 					running[name] = underEmulator(t, binaries, name, "TABLE_NAME="+table, "RESPONSE_MODE="+mode,
-						"AWS_ENDPOINT_URL="+aws.ToString(config.BaseEndpoint), "REQUEST_TIMEOUT=27s")
+						"AWS_ENDPOINT_URL="+aws.ToString(config.BaseEndpoint), "REQUEST_TIMEOUT=27s",
+						"UPLOADS_BUCKET=uploads", "UPLOADS_QUEUE=http://127.0.0.1:1/queue")
 				}
 				return running[name]
 			}
@@ -246,6 +247,10 @@ func TestFunctionsUnderTheRuntimeEmulator(t *testing.T) {
 				if given := function("rollup").invoke(sample(t, event)); string(given) != want {
 					t.Errorf("%s gives %s, want %s", event, given, want)
 				}
+			}
+			// The upload has expired; the bucket and the queue are not asked for.
+			if given := function("uploads").invoke(sample(t, "uploads")); string(given) != `{"batchItemFailures":null}` {
+				t.Errorf("uploads gives %s", given)
 			}
 			if given := function("clock").invoke(sample(t, "clock")); string(given) != "null" {
 				t.Errorf("the clock gives %s", given)
@@ -311,6 +316,8 @@ func TestSampleEventsAreOfTheirTypes(t *testing.T) {
 			continue // is of no type
 		case strings.HasPrefix(name, "rollup"):
 			typed = &events.DynamoDBEvent{}
+		case name == "uploads":
+			typed = &events.SQSEvent{}
 		case name == "clock":
 			continue // whose content nobody looks at
 		}
