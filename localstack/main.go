@@ -119,7 +119,7 @@ func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 		return err
 	}
 	pages, err := console.New(console.Config{
-		Access: keys, Identity: people, Calls: log, Overview: overview.New(store, engine), Sending: mail,
+		Access: keys, Identity: people, Calls: log, Overview: overview.New(store, engine), Uploads: sent, Sending: mail,
 	})
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"mime/multipart"
 	"net"
 	"net/http"
 	"net/url"
@@ -28,6 +29,7 @@ import (
 	"tenure/core/overview"
 	"tenure/core/sending"
 	"tenure/core/table"
+	"tenure/core/uploads"
 )
 
 // BasePath is where the console lies.
@@ -39,6 +41,7 @@ type Config struct {
 	Identity *identity.Store
 	Calls    *calls.Log
 	Overview *overview.Counter
+	Uploads  *uploads.Store
 	Sending  *sending.Store
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
@@ -108,6 +111,11 @@ var errNoPage = &core.Failure{Code: core.NotFound, Message: "There is no such pa
 // inline, and nobody may frame a page.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
+// sendingPolicy is policy for a page that sends forms to another origin as well.
+func sendingPolicy(origin string) string {
+	return strings.NewReplacer("connect-src 'self'", "connect-src 'self' "+origin, "form-action 'self'", "form-action 'self' "+origin).Replace(policy)
+}
+
 // guarded sets what every answer has, and answers 500 where the program failed.
 func (s *server) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -144,8 +152,10 @@ type request struct {
 	*http.Request
 	// session is nil where nobody is signed in.
 	session *identity.Session
-	// form holds the fields of a form that was sent; see route.streams.
+	// form holds the fields of a form that was sent.
 	form url.Values
+	// file is the file of the form where route.streams; nil if none was sent.
+	file *multipart.Part
 	// json says that JSON is asked for.
 	json bool
 	// up leads from the page to BasePath + "/".
@@ -222,6 +232,8 @@ type view struct {
 	cookie *string
 	// download is a file in place of a page.
 	download *download
+	// sends is another origin that the page sends forms to; empty for none.
+	sends string
 }
 
 // download is a file that is handed out.
@@ -249,8 +261,13 @@ func (s *server) page(p route) http.HandlerFunc {
 			}
 			w.Header().Set(tokenHeader, r.session.FormToken())
 		}
-		if p.method == http.MethodPost && !p.streams {
-			if r.form, err = readForm(w, hr); err != nil {
+		if p.method == http.MethodPost {
+			if p.streams {
+				r.form, r.file, err = readFile(w, hr)
+			} else {
+				r.form, err = readForm(w, hr)
+			}
+			if err != nil {
 				s.failed(w, r, err)
 				return
 			}
@@ -342,6 +359,53 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 		}
 	}
 	return form, nil
+}
+
+// fileTimeout is how long the next piece of a file may keep one waiting.
+const fileTimeout = time.Minute
+
+// patientBody is a body that may take long as a whole.
+type patientBody struct {
+	io.ReadCloser
+	control *http.ResponseController
+}
+
+func (b patientBody) Read(p []byte) (int, error) {
+	// Who cannot set it has no limit of its own either.
+	_ = b.control.SetReadDeadline(time.Now().Add(fileTimeout))
+	return b.ReadCloser.Read(p)
+}
+
+// readFile reads a form as far as the file in it, which has to come behind the
+// fields.
+func readFile(w http.ResponseWriter, r *http.Request) (url.Values, *multipart.Part, error) {
+	malformed := &core.Failure{Code: core.Malformed, Message: "The form cannot be read: it must be multipart/form-data, with the file behind the other fields"}
+	r.Body = patientBody{r.Body, http.NewResponseController(w)}
+	parts, err := r.MultipartReader()
+	if err != nil {
+		return nil, nil, malformed
+	}
+	form := url.Values{}
+	for left := int64(maxForm); ; {
+		part, err := parts.NextPart()
+		if err == io.EOF {
+			return form, nil, nil
+		}
+		if err != nil {
+			return nil, nil, malformed
+		}
+		if part.FormName() == "file" {
+			if part.FileName() == "" { // a form without a file that was chosen
+				return form, nil, nil
+			}
+			return form, part, nil
+		}
+		value, err := io.ReadAll(io.LimitReader(part, left+1))
+		if left -= int64(len(value)); err != nil || left < 0 {
+			return nil, nil, malformed
+		}
+		form.Add(part.FormName(), string(value))
+	}
 }
 
 // writeAudit writes the entries of the audit log that a request has left.

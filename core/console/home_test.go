@@ -16,8 +16,8 @@ import (
 	"tenure/core/subscriptions"
 )
 
-// upload uploads records, given as JSON, to a family of a workspace.
-func (w *world) upload(workspace string, f *resource.Family, records ...string) {
+// post uploads records, given as JSON, to a family of a workspace.
+func (w *world) post(workspace string, f *resource.Family, records ...string) {
 	w.Helper()
 	result, err := w.engine.Upload(w.Context(), resource.Upload{Workspace: workspace, Family: f, Records: func(yield func(func() resource.Input) bool) {
 		for _, r := range records {
@@ -47,8 +47,8 @@ func TestTheHomePageShowsWhatWasCountedAndCountsAnew(t *testing.T) {
 	b := w.as("acme", "ann@example.com", identity.Viewer)
 	now := w.Now().UnixMilli()
 	const day = 24 * 60 * 60 * 1000
-	w.upload("acme", accounts.Family, `{"account_id":"a","name":"<Acme>","join_date":1,"nps_history":[{"nps_score":30,"date":1}]}`, `{"account_id":"b","name":"Beta","join_date":1}`)
-	w.upload("acme", subscriptions.Family, fmt.Sprintf(`{"account_id":"a","subscription_id":"s","event":"revenue","effective_start_date":%d,"total_revenue":12345678,"cycle_unit":"month","cycle_length":1,"next_renewal_date":%d}`,
+	w.post("acme", accounts.Family, `{"account_id":"a","name":"<Acme>","join_date":1,"nps_history":[{"nps_score":30,"date":1}]}`, `{"account_id":"b","name":"Beta","join_date":1}`)
+	w.post("acme", subscriptions.Family, fmt.Sprintf(`{"account_id":"a","subscription_id":"s","event":"revenue","effective_start_date":%d,"total_revenue":12345678,"cycle_unit":"month","cycle_length":1,"next_renewal_date":%d}`,
 		now-day, now+10*day))
 	if _, err := rollup.New(w.engine).Workspace(t.Context(), "acme"); err != nil {
 		t.Fatal(err)
@@ -72,7 +72,7 @@ func TestTheHomePageShowsWhatWasCountedAndCountsAnew(t *testing.T) {
 		t.Errorf("%+v", seen)
 	}
 	// What was counted is shown at once, and counted anew when it is old.
-	w.upload("acme", accounts.Family, `{"account_id":"c","name":"Gamma","join_date":1}`)
+	w.post("acme", accounts.Family, `{"account_id":"c","name":"Gamma","join_date":1}`)
 	w.advance(2 * time.Minute)
 	if old := b.get("/"); !strings.Contains(old.body, "<dd>2</dd>") || !strings.Contains(old.body, `hx-get="./?count=1"`) {
 		t.Errorf("%s", old.body)
@@ -86,8 +86,8 @@ func TestTheHomePageShowsWhatWasCountedAndCountsAnew(t *testing.T) {
 func TestAmountsAreWrittenToTheCent(t *testing.T) {
 	w := newWorld(t)
 	b := w.as("acme", "ann@example.com", identity.Viewer)
-	w.upload("acme", accounts.Family, `{"account_id":"a","name":"A","join_date":1}`)
-	w.upload("acme", subscriptions.Family, `{"account_id":"a","subscription_id":"s","event":"revenue","effective_start_date":1,"total_revenue":-100007,"cycle_unit":"month","cycle_length":1}`)
+	w.post("acme", accounts.Family, `{"account_id":"a","name":"A","join_date":1}`)
+	w.post("acme", subscriptions.Family, `{"account_id":"a","subscription_id":"s","event":"revenue","effective_start_date":1,"total_revenue":-100007,"cycle_unit":"month","cycle_length":1}`)
 	if _, err := rollup.New(w.engine).Workspace(t.Context(), "acme"); err != nil {
 		t.Fatal(err)
 	}

@@ -276,6 +276,9 @@ func (s *server) showHTML(w http.ResponseWriter, r *request, v view) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	if v.sends != "" {
+		w.Header().Set("Content-Security-Policy", sendingPolicy(v.sends))
+	}
 	w.WriteHeader(v.status)
 	_, _ = body.WriteTo(w)
 }

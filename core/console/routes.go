@@ -20,12 +20,12 @@ type route struct {
 	serve func(*server, *request) (view, error)
 	// form shows the page again whose form was refused.
 	form func(*server, *request) (view, error)
-	// streams says that serve reads the body, and asks for the form token itself.
+	// streams says that the form has a file, which serve reads while it arrives.
 	streams bool
 }
 
 // routes are all pages of the console.
-var routes = []route{
+var routes = append([]route{
 	{method: http.MethodGet, path: "/{$}", role: identity.Viewer, serve: home},
 
 	{method: http.MethodGet, path: "/sign-in", serve: signInPage},
@@ -49,6 +49,16 @@ var routes = []route{
 	{method: http.MethodPost, path: "/email/key", role: identity.Admin, serve: rotateEmailKey},
 	{method: http.MethodPost, path: "/email/remove", role: identity.Admin, serve: removeEmail},
 
+	{method: http.MethodGet, path: "/uploads", role: identity.Viewer, serve: uploadsPage},
+	{method: http.MethodPost, path: "/uploads", role: identity.Admin, serve: createUpload, form: uploadsPage},
+	{method: http.MethodGet, path: "/uploads/{id}", role: identity.Viewer, serve: uploadPage},
+	{method: http.MethodGet, path: "/uploads/{id}/rejected.csv", role: identity.Viewer, serve: rejectedRows},
+	{method: http.MethodPost, path: "/uploads/{id}/file", role: identity.Admin, serve: receiveUpload, form: uploadPage, streams: true},
+	{method: http.MethodPost, path: "/uploads/{id}/check", role: identity.Admin, serve: changeUpload("check"), form: uploadPage},
+	{method: http.MethodPost, path: "/uploads/{id}/apply", role: identity.Admin, serve: changeUpload("apply"), form: uploadPage},
+	{method: http.MethodPost, path: "/uploads/{id}/cancel", role: identity.Admin, serve: changeUpload("cancel"), form: uploadPage},
+	{method: http.MethodPost, path: "/uploads/{id}/resume", role: identity.Admin, serve: changeUpload("resume"), form: uploadPage},
+
 	{method: http.MethodGet, path: "/people", role: identity.Viewer, serve: peoplePage},
 	{method: http.MethodPost, path: "/people/invitations", role: identity.Admin, serve: invite, form: peoplePage},
 	{method: http.MethodPost, path: "/people/invitations/{id}/take-back", role: identity.Admin, serve: takeBack},
@@ -61,7 +71,7 @@ var routes = []route{
 	{method: http.MethodPost, path: "/profile/password", role: anybody, serve: changePassword, form: profilePage},
 	{method: http.MethodPost, path: "/profile/sessions/{id}/end", role: anybody, serve: endSession},
 	{method: http.MethodPost, path: "/profile/sessions/end-others", role: anybody, serve: endOtherSessions},
-}
+}, templateRoutes()...)
 
 // section is a place in the navigation.
 type section struct {
@@ -78,6 +88,7 @@ var sections = []struct {
 	{"", []section{{"", "Home", "home"}}},
 	{"Data", []section{
 		{"status", "API status", "pulse"},
+		{"uploads", "CSV upload", "upload"},
 	}},
 	{"Settings", []section{
 		{"keys", "API keys", "key"},

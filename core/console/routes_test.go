@@ -12,6 +12,7 @@ import (
 	"tenure/core/calls"
 	"tenure/core/console"
 	"tenure/core/identity"
+	"tenure/core/uploads"
 )
 
 // example is how a route is asked for something that belongs to a workspace.
@@ -103,6 +104,57 @@ var examples = map[string]func(w *world, workspace string) example{
 		return example{path: "/profile/sessions/end-others", done: "session.ended"}
 	},
 }
+
+func init() {
+	for name, e := range map[string]struct {
+		state uploads.State
+		done  string
+	}{
+		"GET /uploads/{id}":              {uploads.Checked, ""},
+		"GET /uploads/{id}/rejected.csv": {uploads.Checked, ""},
+		"POST /uploads/{id}/file":        {uploads.Awaiting, "upload.sent"},
+		"POST /uploads/{id}/check":       {"arrived", "upload.sent"},
+		"POST /uploads/{id}/apply":       {uploads.Checked, "upload.applied"},
+		"POST /uploads/{id}/cancel":      {uploads.Checked, "upload.cancelled"},
+		"POST /uploads/{id}/resume":      {uploads.Checking, "upload.resumed"},
+	} {
+		examples[name] = func(w *world, workspace string) example {
+			_, path, _ := strings.Cut(name, " ")
+			return example{path: strings.Replace(path, "{id}", w.upload(workspace, e.state), 1), done: e.done}
+		}
+	}
+	examples["GET /uploads"] = func(w *world, workspace string) example {
+		w.upload(workspace, uploads.Checked)
+		return example{path: "/uploads"}
+	}
+	examples["POST /uploads"] = func(w *world, workspace string) example {
+		return example{path: "/uploads", form: url.Values{"family": {"accounts"}}, done: "upload.begun"}
+	}
+}
+
+// upload makes an upload in a workspace, of a file with a row that is good and one
+// that is not, brings it to a state, and returns its id. In the state "arrived" it
+// awaits its file still, which is there.
+func (w *world) upload(workspace string, state uploads.State) string {
+	w.Helper()
+	u, err := w.uploads.Create(w.Context(), workspace, secretOf(workspace)+"@example.com", "accounts", uploads.Options{})
+	if err == nil && state != uploads.Awaiting {
+		err = w.uploads.Receive(w.Context(), workspace, u.ID, strings.NewReader(accountsFile+secretOf(workspace)+"-2,,2024-01-01\n"))
+	}
+	if err == nil && state != uploads.Awaiting && state != "arrived" {
+		_, err = w.uploads.Check(w.Context(), workspace, u.ID, secretOf(workspace)+".csv")
+	}
+	if err == nil && state == uploads.Checked {
+		_, err = w.uploads.Run(w.Context(), workspace, u.ID)
+	}
+	if err != nil {
+		w.Fatal(err)
+	}
+	return u.ID
+}
+
+// accountsFile is a file with one account.
+const accountsFile = "account_id,name,join_date\na,A,2024-01-01\n"
 
 // key makes a key of a workspace and returns its id.
 func (w *world) key(workspace string) string {
@@ -214,6 +266,9 @@ func (b *browser) ask(r console.Route, e example) answer {
 	if r.Method == http.MethodGet {
 		return b.get(e.path)
 	}
+	if r.Streams {
+		return b.postFile(e.path, "file.csv", accountsFile, nil)
+	}
 	return b.post(e.path, e.form)
 }
 
@@ -261,7 +316,14 @@ func (w *world) stored() string {
 		if err != nil {
 			w.Fatal(err)
 		}
-		fmt.Fprintf(&all, "%s %+v %+v %+v %+v %+v\n", workspace, keys, members, open, log, *mail)
+		sent, err := w.uploads.List(w.Context(), workspace, "", 100)
+		if err != nil {
+			w.Fatal(err)
+		}
+		for i := range sent {
+			sent[i].Dialect = nil // which is at another place in memory each time
+		}
+		fmt.Fprintf(&all, "%s %+v %+v %+v %+v %+v %+v\n", workspace, keys, members, open, log, *mail, sent)
 	}
 	return all.String()
 }

@@ -1,8 +1,11 @@
 package console_test
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"io"
+	"mime/multipart"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -17,6 +20,7 @@ import (
 	"tenure/core/calls"
 	"tenure/core/catalog"
 	"tenure/core/console"
+	"tenure/core/files/directory"
 	"tenure/core/identity"
 	"tenure/core/overview"
 	"tenure/core/resource"
@@ -24,6 +28,7 @@ import (
 	"tenure/core/secrets/keyfile"
 	"tenure/core/sending"
 	"tenure/core/table/embedded"
+	"tenure/core/uploads"
 )
 
 // world is a console with two workspaces, acme and globex.
@@ -32,11 +37,13 @@ type world struct {
 	access *access.Store
 	people *identity.Store
 	calls  *calls.Log
-	mail   *sending.Store
-	store  *embedded.Table
-	engine *resource.Engine
-	server *httptest.Server
-	ms     atomic.Int64
+	// uploads are worked on when the test says so.
+	uploads *uploads.Store
+	mail    *sending.Store
+	store   *embedded.Table
+	engine  *resource.Engine
+	server  *httptest.Server
+	ms      atomic.Int64
 }
 
 func (w *world) Now() time.Time          { return time.UnixMilli(w.ms.Load()) }
@@ -73,7 +80,21 @@ func newWorld(t *testing.T) *world {
 		}
 	}
 	w.engine = resource.New(resource.Config{Table: store, Root: catalog.Root, Now: w.Now})
-	handler, err := console.New(console.Config{Access: w.access, Identity: w.people, Calls: w.calls, Sending: w.mail, Now: w.Now,
+	in, err := directory.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := in.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	w.uploads = uploads.New(uploads.Config{
+		Table: store, Files: in, Access: w.access, Families: catalog.All(), Now: w.Now,
+		Engine: w.engine,
+		Start:  func(context.Context, string, string) error { return nil },
+	})
+	handler, err := console.New(console.Config{Access: w.access, Identity: w.people, Calls: w.calls, Uploads: w.uploads, Sending: w.mail, Now: w.Now,
 		Overview: overview.New(store, w.engine)})
 	if err != nil {
 		t.Fatal(err)
@@ -182,4 +203,30 @@ func (b *browser) post(path string, form url.Values) answer {
 		sent[name] = values
 	}
 	return b.send(http.MethodPost, path, strings.NewReader(sent.Encode()), formType)
+}
+
+// postFile sends a form with a file, as a page does.
+func (b *browser) postFile(path, name, content string, header http.Header) answer {
+	b.w.Helper()
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	err := form.WriteField("form_token", b.token)
+	var part io.Writer
+	if err == nil {
+		part, err = form.CreateFormFile("file", name)
+	}
+	if err == nil {
+		_, err = io.WriteString(part, content)
+	}
+	if err == nil {
+		err = form.Close()
+	}
+	if err != nil {
+		b.w.Fatal(err)
+	}
+	sent := http.Header{"Content-Type": {form.FormDataContentType()}}
+	for name, values := range header {
+		sent[name] = values
+	}
+	return b.send(http.MethodPost, path, &body, sent)
 }

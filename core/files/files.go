@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -95,7 +96,19 @@ type Form struct {
 }
 
 // Field is a hidden field of a form.
-type Field struct{ Name, Value string }
+type Field struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Origin returns the origin that the form is sent to; empty if that is none.
+func (f *Form) Origin() string {
+	u, err := url.Parse(f.Action)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}
 
 // Life is how long files are kept.
 const Life = 30 * 24 * time.Hour

@@ -17,6 +17,7 @@ import (
 	"tenure/core/sending"
 	"tenure/core/sending/ses"
 	"tenure/functions/internal/platform"
+	"tenure/functions/internal/uploading"
 )
 
 func main() {
@@ -28,9 +29,13 @@ func main() {
 		if err != nil {
 			return nil, fmt.Errorf("DNS_SERVER: %w", err)
 		}
+		sent, err := uploading.Open(env)
+		if err != nil {
+			return nil, err
+		}
 		return console.New(console.Config{
 			Access: env.Keys, Identity: identity.New(env.Table, nil), Calls: env.Calls,
-			Overview: overview.New(env.Table, env.Engine), Log: env.Log, Secure: true,
+			Overview: overview.New(env.Table, env.Engine), Uploads: sent, Log: env.Log, Secure: true,
 			Sending: sending.New(sending.Config{
 				Table: env.Table, Resolver: resolver, Log: env.Log,
 				Sealer:   secrets.New(kms.New(awskms.NewFromConfig(env.AWS), env.Settings.Key)),

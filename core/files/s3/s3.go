@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -227,16 +226,6 @@ func (s *Store) Form(ctx context.Context, name string, limit int64) (*files.Form
 	}
 	slices.SortFunc(form.Fields, func(a, b files.Field) int { return strings.Compare(a.Name, b.Name) })
 	return form, nil
-}
-
-// Origin returns the origin that a form is sent to, for policies that name what a
-// page may speak to.
-func Origin(form *files.Form) string {
-	u, err := url.Parse(form.Action)
-	if err != nil {
-		return ""
-	}
-	return u.Scheme + "://" + u.Host
 }
 
 // known returns an error as the port has it.

@@ -137,7 +137,7 @@ func testForm(t *testing.T, s *s3.Store) {
 	if _, err := s.Stat(t.Context(), "beta/uploads/1/file"); !errors.Is(err, files.ErrNotFound) {
 		t.Errorf("another's file: %v", err)
 	}
-	if got, want := s3.Origin(form), strings.TrimSuffix(form.Action, "/form"); got != want {
+	if got, want := form.Origin(), strings.TrimSuffix(form.Action, "/form"); got != want {
 		t.Errorf("its origin is %s, want %s", got, want)
 	}
 	if _, err := s.Form(t.Context(), "../x", 10); !errors.Is(err, files.ErrInvalid) {
