@@ -134,6 +134,7 @@ var functions = template.FuncMap{
 	"money":  money, "percent": percent, "score": score,
 	// words writes the name of a family as people read it.
 	"words": func(name string) string { return strings.ReplaceAll(name, "_", " ") },
+	"count": count,
 	"dict":  dict,
 	"agent": agent,
 	"field": func(l *layout, name string) fieldOf { return fieldOf{l, name} },
@@ -179,6 +180,14 @@ func agent(text string) string {
 		return strings.TrimSpace(a.Name + " " + a.VersionNoShort())
 	}
 	return strings.TrimSpace(a.Name+" "+a.VersionNoShort()) + " on " + a.OS
+}
+
+// count writes how many of something there are.
+func count(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return number(n) + " " + what
 }
 
 // number writes a whole number with its thousands apart.

@@ -69,7 +69,7 @@ func TestAFileIsUploadedWithoutJavaScript(t *testing.T) {
 	}
 	w.work(path)
 	page = b.get(path)
-	page.shows(t, "Nothing has been changed yet. Of 2 rows, 1 can be applied and 1 cannot.", "Apply the other 1 rows", "Missing required field for insert",
+	page.shows(t, "Nothing has been changed yet. 1 of 2 rows can be applied, 1 cannot.", "Apply 1 row", "Missing required field for insert",
 		"UTF-8", "overwrite_csm_assignments", "are left out")
 	if strings.Contains(page.body, "hx-get") || strings.Contains(page.body, "refresh") {
 		t.Error("it goes on asking")
@@ -79,7 +79,7 @@ func TestAFileIsUploadedWithoutJavaScript(t *testing.T) {
 	}
 	b.get(path).shows(t, "waits until another one", "Stop")
 	w.work(path)
-	b.get(path).shows(t, "Of 2 rows, 1 were applied and 1 rejected.", "Added", "Upload another file")
+	b.get(path).shows(t, "1 of 2 rows applied, 1 rejected.", "Added", "Upload another file")
 	file := b.get(path + "/rejected.csv")
 	if disposition := file.header.Get("Content-Disposition"); !strings.Contains(disposition, "attachment") || !strings.Contains(disposition, "rejected-") {
 		t.Errorf("%v", file.header)
