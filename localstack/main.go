@@ -113,7 +113,7 @@ func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 		},
 	})
 	work.run = sent.Run
-	people := identity.New(store, nil)
+	people := identity.New(store, identity.Options{})
 	mail, err := openSending(c, store)
 	if err != nil {
 		return err

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alexedwards/argon2id"
+
 	"tenure/core/access"
 	"tenure/core/calls"
 	"tenure/core/catalog"
@@ -62,7 +64,7 @@ func newWorld(t *testing.T) *world {
 			t.Error(err)
 		}
 	})
-	w.store, w.access, w.people = store, access.New(store, w.Now), identity.New(store, w.Now)
+	w.store, w.access, w.people = store, access.New(store, w.Now), identity.New(store, identity.Options{Now: w.Now, Hashing: quickly})
 	w.calls = calls.New(store, []string{"accounts", "notes"}, calls.Options{Now: w.Now})
 	keys, err := keyfile.Open(filepath.Join(t.TempDir(), "secrets.key"))
 	if err != nil {
@@ -103,6 +105,10 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(w.server.Close)
 	return w
 }
+
+// quickly is how passwords are hashed here: there are hundreds, and how well is
+// what identity's own tests are about.
+var quickly = &argon2id.Params{Memory: 64, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 
 const password = "not a real password"
 

@@ -17,8 +17,11 @@ import (
 	"net/mail"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
+
+	"github.com/alexedwards/argon2id"
 
 	"tenure/core"
 	"tenure/core/table"
@@ -78,19 +81,35 @@ type Member struct {
 	Since int64 `json:"since"`
 }
 
-// Store keeps people, sessions, links and audit logs in a table.
-type Store struct {
-	table   table.Table
-	now     func() time.Time
-	hashing chan struct{} // bounds the memory that hashing takes
+// Options are how a Store works; its zero value is how a deployment does.
+type Options struct {
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// Hashing is how passwords are hashed; nil means Hashing.
+	Hashing *argon2id.Params
 }
 
-// New returns a store. now is the clock; nil means time.Now.
-func New(t table.Table, now func() time.Time) *Store {
-	if now == nil {
-		now = time.Now
+// Store keeps people, sessions, links and audit logs in a table.
+type Store struct {
+	table  table.Table
+	now    func() time.Time
+	params *argon2id.Params
+	nobody func() (string, error) // see matches
+	slots  chan struct{}          // bounds the memory that hashing takes
+}
+
+// New returns a store.
+func New(t table.Table, o Options) *Store {
+	if o.Now == nil {
+		o.Now = time.Now
 	}
-	return &Store{table: t, now: now, hashing: make(chan struct{}, hashesAtOnce)}
+	if o.Hashing == nil {
+		o.Hashing = Hashing
+	}
+	return &Store{
+		table: t, now: o.Now, params: o.Hashing, slots: make(chan struct{}, hashesAtOnce),
+		nobody: sync.OnceValues(func() (string, error) { return argon2id.CreateHash(newSecret(), o.Hashing) }),
+	}
 }
 
 // Partitions that belong to no workspace: no workspace's name has a tilde.

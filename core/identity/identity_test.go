@@ -40,7 +40,7 @@ func open(t *testing.T) *world {
 		}
 	})
 	w.table = store
-	w.Store = identity.New(store, w.Now)
+	w.Store = identity.New(store, identity.Options{Now: w.Now})
 	return w
 }
 

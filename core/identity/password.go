@@ -3,7 +3,6 @@ package identity
 import (
 	"context"
 	"strings"
-	"sync"
 	"unicode/utf8"
 
 	"github.com/alexedwards/argon2id"
@@ -15,19 +14,15 @@ import (
 // memory of hashing.
 const hashesAtOnce = 4
 
-// hashing is how passwords are hashed: 19 MiB and two passes, the least that
+// Hashing is how passwords are hashed: 19 MiB and two passes, the least that
 // OWASP's password storage cheat sheet recommends for argon2id.
-var hashing = &argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
+var Hashing = &argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 
 // Passwords have at least minPassword code points, and at most maxPassword bytes.
 const (
 	minPassword = 12
 	maxPassword = 256
 )
-
-// nobody is the hash that the password of somebody unknown is compared with, so
-// that it takes as long as that of somebody known.
-var nobody = sync.OnceValues(func() (string, error) { return argon2id.CreateHash(newSecret(), hashing) })
 
 // validPassword says what is wrong with a new password: its length, or that it is
 // the first thing to guess.
@@ -62,8 +57,8 @@ func distinct(text string) int {
 // hashed runs f while not too many others are hashing.
 func (s *Store) hashed(ctx context.Context, f func() error) error {
 	select {
-	case s.hashing <- struct{}{}:
-		defer func() { <-s.hashing }()
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
 		return f()
 	case <-ctx.Done():
 		return ctx.Err()
@@ -72,18 +67,18 @@ func (s *Store) hashed(ctx context.Context, f func() error) error {
 
 func (s *Store) hash(ctx context.Context, password string) (hash string, err error) {
 	err = s.hashed(ctx, func() error {
-		hash, err = argon2id.CreateHash(password, hashing)
+		hash, err = argon2id.CreateHash(password, s.params)
 		return err
 	})
 	return hash, err
 }
 
-// matches reports whether a password is the one of a hash; with none, it takes as
-// long to say no.
+// matches reports whether a password is the one of a hash; with none, which is that
+// of somebody unknown, it takes as long to say no.
 func (s *Store) matches(ctx context.Context, password, hash string) (ok bool, err error) {
 	known := hash != ""
 	if !known {
-		if hash, err = nobody(); err != nil {
+		if hash, err = s.nobody(); err != nil {
 			return false, err
 		}
 	}

@@ -34,7 +34,7 @@ func main() {
 			return nil, err
 		}
 		return console.New(console.Config{
-			Access: env.Keys, Identity: identity.New(env.Table, nil), Calls: env.Calls,
+			Access: env.Keys, Identity: identity.New(env.Table, identity.Options{}), Calls: env.Calls,
 			Overview: overview.New(env.Table, env.Engine), Uploads: sent, Log: env.Log, Secure: true,
 			Sending: sending.New(sending.Config{
 				Table: env.Table, Resolver: resolver, Log: env.Log,

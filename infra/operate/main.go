@@ -60,7 +60,7 @@ func run(ctx context.Context, table, queue, url string, args []string, in io.Rea
 	}
 	on := dynamo.Open(dynamo.NewClient(sdk), table, dynamo.Options{})
 	o := &operator{
-		sdk: sdk, out: out, keys: access.New(on, nil), people: identity.New(on, nil), url: url,
+		sdk: sdk, out: out, keys: access.New(on, nil), people: identity.New(on, identity.Options{}), url: url,
 		engine: resource.New(resource.Config{Table: on, Root: catalog.Root, Shards: dynamo.Shards}),
 	}
 	o.rollup = rollup.New(o.engine)
