@@ -313,3 +313,81 @@ func TestConsoleByKeyboard(t *testing.T) {
 	ann.Type("\r")
 	ann.See("The key is revoked.")
 }
+
+// TestConsoleOnAPhone finds the way, and makes a key, on a phone.
+func TestConsoleOnAPhone(t *testing.T) {
+	t.Parallel()
+	p := start(t, "DATA_DIR="+t.TempDir())
+	ann := &person{browser.Open(t, p.address), "ann@example.com", "Ann Archer"}
+	ann.Look(browser.Phone, browser.Light)
+	ann.join(p.adminLink("test"), "test")
+	if ann.Has("link", "API keys") {
+		t.Error("the menu is open when a page comes")
+	}
+	ann.Toggle("Menu")
+	ann.Screenshot("menu-phone-light")
+	for _, violation := range ann.Violations() {
+		t.Errorf("the menu: axe: %s", violation)
+	}
+	ann.Follow("API keys")
+	ann.Fill("Label", "Made on the way")
+	ann.Press("Make the key")
+	ann.See("“Made on the way” is made")
+	ann.In("row", "Made on the way").Toggle("Revoke Made on the way")
+	ann.Press("Revoke the key")
+	ann.See("The key is revoked.")
+	if wide := ann.Overflow(); wide != "" {
+		t.Error(wide)
+	}
+	// A phone that is turned has the whole navigation, or its menu.
+	ann.Look(browser.Desktop, browser.Light)
+	ann.Follow("People")
+	ann.See("Invite somebody")
+}
+
+// TestConsolePassword changes a password, which ends the person's other sessions;
+// who has forgotten it comes back by a link.
+func TestConsolePassword(t *testing.T) {
+	t.Parallel()
+	dir := "DATA_DIR=" + t.TempDir()
+	p := start(t, dir)
+	ann := &person{browser.Open(t, p.address), "ann@example.com", "Ann Archer"}
+	ann.join(p.adminLink("test"), "test")
+	elsewhere := &person{ann.Another(), ann.email, ann.name}
+	elsewhere.Visit("/admin/sign-in")
+	elsewhere.signIn(testPassword)
+	elsewhere.At("/admin/")
+
+	const another = "another password, not real"
+	ann.Visit("/admin/profile")
+	ann.Allow(http.StatusUnprocessableEntity)
+	ann.Fill("Present password", "not the password")
+	ann.Fill("New password", another)
+	ann.Press("Change the password")
+	ann.See("That is not your present password")
+	ann.Inspect("profile-refused")
+	ann.Fill("Present password", testPassword)
+	ann.Fill("New password", another)
+	ann.Press("Change the password")
+	ann.See("Your password is changed")
+	elsewhere.Visit("/admin/")
+	elsewhere.At("/admin/sign-in")
+	elsewhere.Allow(http.StatusUnprocessableEntity)
+	elsewhere.signIn(testPassword)
+	elsewhere.See("The e-mail address or the password is wrong")
+	elsewhere.signIn(another)
+	elsewhere.At("/admin/")
+	p.terminate()
+	p.ends(0)
+
+	// Whoever runs the product makes the link.
+	p = start(t, dir, "CONSOLE_LINK="+ann.email)
+	again := &person{browser.Open(t, p.address), ann.email, ann.name}
+	again.Visit(strings.TrimPrefix(p.line("  for "+ann.email+" to choose a new password, once within a day: "), p.address))
+	again.See("Choose a new password")
+	again.Inspect("forgotten")
+	again.Fill("New password", testPassword)
+	again.Press("Set the password")
+	again.At("/admin/")
+	again.See(ann.name)
+}
