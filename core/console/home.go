@@ -25,11 +25,6 @@ type homeData struct {
 	Again bool `json:"-"`
 }
 
-// Empty reports whether the workspace has no accounts yet.
-func (d homeData) Empty() bool {
-	return d.Overview != nil && d.Overview.Accounts.Active+d.Overview.Accounts.Inactive == 0
-}
-
 // freshFamily is when records of a family were last written.
 type freshFamily struct {
 	calls.Fresh
@@ -50,7 +45,7 @@ func home(s *server, r *request) (view, error) {
 		return view{}, err
 	}
 	data := homeData{Overview: last, Counting: old}
-	if old && (last == nil || r.json || r.URL.Query().Has("count")) {
+	if old && (last == nil || last.Empty() || r.json || r.URL.Query().Has("count")) {
 		var done bool
 		if data.Overview, done, err = s.Overview.Count(r.Context(), r.workspace(), countPatience); err != nil {
 			return view{}, err

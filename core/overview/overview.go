@@ -163,9 +163,13 @@ type state struct {
 // form is the Form of today.
 const form = 1
 
-// old reports whether it is time to count anew.
+// Empty reports whether there were no accounts yet.
+func (o *Overview) Empty() bool { return o.Accounts.Active+o.Accounts.Inactive == 0 }
+
+// old reports whether it is time to count anew. What is empty is counted each time:
+// it takes nothing, and whoever has just begun is to see what came of it.
 func (s *state) old(now int64) bool {
-	return s.Done == nil || now-s.Done.AsOf >= max(fresh.Milliseconds(), rarely*s.Took) ||
+	return s.Done == nil || s.Done.Empty() || now-s.Done.AsOf >= max(fresh.Milliseconds(), rarely*s.Took) ||
 		monthStart(s.Done.AsOf, 0) != monthStart(now, 0)
 }
 
