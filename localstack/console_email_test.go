@@ -20,7 +20,7 @@ func TestConsoleEmail(t *testing.T) {
 			p := start(t, "DATA_DIR="+t.TempDir(), "DNS_SERVER="+server.Address, "AWS_REGION=eu-west-1")
 			ann := &person{browser.Open(t, p.address, options...), "ann@example.com", "Ann Archer"}
 			ann.join(p.adminLink("test"), "test")
-			ann.Follow("E-mail")
+			ann.open("E-mail")
 			ann.See("From which domain this workspace sends")
 			ann.Inspect("email-empty")
 

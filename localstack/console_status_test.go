@@ -25,7 +25,7 @@ func TestConsoleStatus(t *testing.T) {
 		script := options == nil
 		t.Run(name, func(t *testing.T) {
 			p, ann := admin(t, options...)
-			ann.Follow("API status")
+			ann.open("API status")
 			ann.See("No program has called the API with a key of this workspace yet.")
 			if script {
 				ann.Inspect("status-empty")

@@ -58,6 +58,11 @@ func (p *person) signIn(password string) {
 	p.Press("Sign in")
 }
 
+// open opens a page by the navigation.
+func (p *person) open(page string) {
+	p.In("navigation", page).Follow(page)
+}
+
 func TestConsoleSignIn(t *testing.T) {
 	t.Parallel()
 	p := start(t, "DATA_DIR="+t.TempDir())
@@ -162,14 +167,14 @@ func TestConsoleKeepsWorkspacesApart(t *testing.T) {
 	make := func(workspace, label string) {
 		ann.Choose("Workspace", workspace)
 		ann.See("You are looking at another workspace now.")
-		ann.Follow("API keys")
+		ann.open("API keys")
 		ann.Fill("Label", label)
 		ann.Press("Make the key")
 		ann.See("copy it now")
 	}
 	make("one", "Billing of one")
 	make("two", "Billing of two")
-	ann.Follow("API keys")
+	ann.open("API keys")
 	ann.See("Billing of two")
 	ann.NotSee("Billing of one")
 	ann.Inspect("keys-of-two-workspaces")
@@ -178,10 +183,10 @@ func TestConsoleKeepsWorkspacesApart(t *testing.T) {
 func TestConsoleLetsViewersLook(t *testing.T) {
 	t.Parallel()
 	_, ann := admin(t)
-	ann.Follow("API keys")
+	ann.open("API keys")
 	ann.Fill("Label", "Nightly import")
 	ann.Press("Make the key")
-	ann.Follow("People")
+	ann.open("People")
 	ann.Inspect("people-alone")
 	ann.Fill("E-mail address", "vic@example.com")
 	ann.Choose("As", "viewer")
@@ -329,7 +334,7 @@ func TestConsoleOnAPhone(t *testing.T) {
 	for _, violation := range ann.Violations() {
 		t.Errorf("the menu: axe: %s", violation)
 	}
-	ann.Follow("API keys")
+	ann.open("API keys")
 	ann.Fill("Label", "Made on the way")
 	ann.Press("Make the key")
 	ann.See("“Made on the way” is made")
@@ -341,7 +346,7 @@ func TestConsoleOnAPhone(t *testing.T) {
 	}
 	// A phone that is turned has the whole navigation, or its menu.
 	ann.Look(browser.Desktop, browser.Light)
-	ann.Follow("People")
+	ann.open("People")
 	ann.See("Invite somebody")
 }
 
