@@ -59,6 +59,7 @@ func TestConsoleHome(t *testing.T) {
 	// At once, though what was there before was counted a moment ago.
 	ann.Visit("/admin/")
 	ann.See(dollars(ledger.Closing), "ARR "+dollars(12*ledger.Closing), "Renewals of the next 90 days", "demo-0001")
+	ann.VisitUntil("/admin/", "metrics") // which came in last; the log of calls is written beside them
 	ann.Inspect("home")
 	ann.Toggle("The same as a table")
 	ann.See("Mean score")
