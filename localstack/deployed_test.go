@@ -7,11 +7,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"io"
+	"mime/multipart"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -396,6 +399,64 @@ func testOperator(t *testing.T, base string) {
 	eventually(t, "the end of the key", func() bool { return status() == http.StatusUnauthorized })
 }
 
+// testDeployedUpload sends a file straight to the bucket, by the form of the page,
+// and has it checked and applied by the function.
+func testDeployedUpload(t *testing.T, admin string, send func(method, url string, form url.Values) (*http.Response, string)) {
+	r, body := send("POST", admin+"uploads", url.Values{"family": {"accounts"}})
+	page := admin + strings.TrimPrefix(r.Header.Get("Location"), "./")
+	if r.StatusCode != http.StatusSeeOther {
+		t.Fatalf("status %d: %s", r.StatusCode, body)
+	}
+	r, body = send("GET", page, nil)
+	_, form, _ := strings.Cut(body, `<form id="send-form"`)
+	form, _, _ = strings.Cut(form, "</form>")
+	action := regexp.MustCompile(`action="([^"]*)"`).FindStringSubmatch(form)
+	if action == nil || !strings.Contains(r.Header.Get("Content-Security-Policy"), "connect-src 'self' "+endpoint) {
+		t.Fatalf("status %d, policy %q: %s", r.StatusCode, r.Header.Get("Content-Security-Policy"), body)
+	}
+	var file bytes.Buffer
+	w := multipart.NewWriter(&file)
+	for _, field := range regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`).FindAllStringSubmatch(form, -1) {
+		if err := w.WriteField(field[1], html.UnescapeString(field[2])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	part, err := w.CreateFormFile("file", "a.csv")
+	if err == nil {
+		_, err = io.WriteString(part, "account_id,name,join_date\nuploaded,Uploaded,2024-01-01\nrejected,,2024-01-01\n")
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent, err := http.Post(html.UnescapeString(action[1]), w.FormDataContentType(), &file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, _ := io.ReadAll(sent.Body)
+	sent.Body.Close()
+	if sent.StatusCode != http.StatusNoContent {
+		t.Fatalf("the bucket answers %d: %s", sent.StatusCode, said)
+	}
+	for _, step := range []struct{ action, holds string }{{"check", "1 of 2 rows can be applied, 1 cannot."}, {"apply", "1 of 2 rows applied, 1 rejected."}} {
+		if r, body := send("POST", page+"/"+step.action, nil); r.StatusCode != http.StatusSeeOther {
+			t.Fatalf("%s: status %d: %s", step.action, r.StatusCode, body)
+		}
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+			if _, body := send("GET", page, nil); strings.Contains(body, step.holds) {
+				break
+			} else if time.Now().After(deadline) {
+				t.Fatalf("%s: there is no %q in %s", step.action, step.holds, body)
+			}
+		}
+	}
+	if r, body := send("GET", page+"/rejected.csv", nil); r.StatusCode != http.StatusOK || !strings.Contains(body, "rejected,,2024-01-01,2,") {
+		t.Errorf("rejected rows: status %d: %s", r.StatusCode, body)
+	}
+}
+
 // testDeployedConsole comes in by the operator's link, and makes a key that opens
 // the API.
 func testDeployedConsole(t *testing.T, base string) {
@@ -456,6 +517,7 @@ func testDeployedConsole(t *testing.T, base string) {
 	if r, body := send("POST", admin+"email/remove", nil); r.StatusCode != http.StatusSeeOther {
 		t.Errorf("the sending domain removed: status %d: %s", r.StatusCode, body)
 	}
+	testDeployedUpload(t, admin, send)
 	if r, _ := send("GET", admin+"assets/console.css", nil); r.StatusCode != http.StatusOK || !strings.HasPrefix(r.Header.Get("Content-Type"), "text/css") {
 		t.Errorf("the style sheet: status %d, %v", r.StatusCode, r.Header)
 	}

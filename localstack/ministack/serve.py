@@ -24,7 +24,7 @@ os.environ.setdefault("SFTP_ENABLED", "0")
 os.environ.setdefault("IOT_MTLS_ENABLED", "0")
 
 from ministack import app  # noqa: E402
-from ministack.core import iam_actions, lambda_runtime  # noqa: E402
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime  # noqa: E402
 from ministack.services import apigateway_v1 as gateway  # noqa: E402
 from ministack.services import kms  # noqa: E402
 from ministack.services import lambda_svc  # noqa: E402
@@ -283,6 +283,13 @@ def ask_roles_with_tags(original, service, *args, **kwargs):
     if service == "sesv2":
         kwargs["service_context"] = {**(kwargs.get("service_context") or {}), **tags_of_request.get()}
     return original(service, *args, **kwargs)
+
+
+# Whoever speaks to AWS without TLS is refused by policies that ask for it; here
+# nobody can speak with it.
+@put_in_place_of(iam_evaluator, "_resolve_condition_key")
+def take_connections_for_secure(original, key, ctx):
+    return "true" if key.lower() == "aws:securetransport" else original(key, ctx)
 
 
 # A domain whose DKIM key its owner brings is not verified until its records are
