@@ -19,6 +19,7 @@ const wholeSteps = [...Array(12).keys()].flatMap((power) => [1, 2, 5].map((n) =>
 function timeOf(s, apart) {
   const at = new Date(s * 1000);
   const date = `${at.getUTCDate()} ${at.toLocaleString("en-US", { month: "short", timeZone: "UTC" })}`;
+  if (apart >= 28 * day && at.getUTCDate() === 1) return date.slice(2) + ` ${at.getUTCFullYear()}`;
   if (apart >= 91 * day) return `${date} ${at.getUTCFullYear()}`;
   if (apart >= day) return date;
   const time = at.toISOString().slice(11, apart >= minute ? 16 : 19);
@@ -52,14 +53,14 @@ function drawChart(place) {
     let sum = 0;
     for (let k = 1; k <= i; k++) if (values[k][at] < 0 === n < 0) sum += values[k][at];
     return n === 0 ? null : sum;
-  })) : values;
+  })) : values.map((series, i) => i === 0 || place.dataset.chart !== "bars" ? series : series.map((n) => n === 0 ? null : n)); // a bar of nothing is no bar
   const axis = { stroke: color("dim"), grid: { stroke: color("line"), width: 1 }, ticks: { show: false }, font: `12px ${style.fontFamily}` };
   const bars = stack || place.dataset.chart === "bars";
   const shown = data.map((_, i) => stack && i > 0 ? data.length - i : i); // the order of drawing
   const step = data[0].length > 1 ? data[0][1] - data[0][0] : 60; // from one bar to the next, in s
   charts.set(place, new uPlot({
     width: place.clientWidth, height: chartHeight, tzDate: (s) => uPlot.tzDate(new Date(s * 1000), "Etc/UTC"),
-    cursor: { drag: { x: false, y: false } },
+    legend: { live: matchMedia("(hover: hover)").matches }, cursor: { drag: { x: false, y: false } },
     scales: {
       x: { range: (_, min, max) => bars ? [min - step / 2, max + step / 2] : [min, max] },
       y: { range: (_, min, max) => [Math.min(0, min * 1.05), Math.max(1, max * 1.05)] },

@@ -27,8 +27,13 @@ function enableCopying(within) {
     const label = button.textContent;
     button.addEventListener("click", async () => {
       const field = document.getElementById(button.dataset.copy);
-      await navigator.clipboard.writeText(field.value ?? field.textContent);
-      button.textContent = "Copied";
+      try {
+        await navigator.clipboard.writeText(field.value ?? field.textContent);
+        button.textContent = "Copied";
+      } catch { // the browser does not let pages
+        field.select?.();
+        button.textContent = "Press Ctrl+C";
+      }
       setTimeout(() => { button.textContent = label; }, 2000);
     });
   });
