@@ -219,7 +219,7 @@ func TestFunctionsUnderTheRuntimeEmulator(t *testing.T) {
 				if running[name] == nil {
 					running[name] = underEmulator(t, binaries, name, "TABLE_NAME="+table, "RESPONSE_MODE="+mode,
 						"AWS_ENDPOINT_URL="+aws.ToString(config.BaseEndpoint), "REQUEST_TIMEOUT=27s",
-						"UPLOADS_BUCKET=uploads", "UPLOADS_QUEUE=http://127.0.0.1:1/queue")
+						"UPLOADS_BUCKET=uploads", "UPLOADS_QUEUE=http://127.0.0.1:1/queue", "KEY_ARN=arn:aws:kms:us-east-1:123456789012:key/fake")
 				}
 				return running[name]
 			}
