@@ -39,7 +39,7 @@ function enableCopying(within) {
   });
 }
 enableCopying(document);
-document.addEventListener("htmx:afterSwap", (event) => enableCopying(event.target));
+document.addEventListener("htmx:afterSwap", () => enableCopying(document));
 
 // Cells of tables that a phone shows as cards know their headings.
 function labelCells(within) {
@@ -52,7 +52,7 @@ function labelCells(within) {
   });
 }
 labelCells(document);
-document.addEventListener("htmx:afterSwap", (event) => labelCells(event.target));
+document.addEventListener("htmx:afterSwap", () => labelCells(document)); // what was swapped in may have replaced its target
 
 // One details of a table open at a time, and Escape closes it.
 document.addEventListener("toggle", (event) => {
