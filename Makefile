@@ -70,7 +70,7 @@ test: tools ## install what the tests need, and pass all of them
 	fi
 	@$(MAKE) --no-print-directory templates
 	@if command -v "$$(go env CC | cut -d' ' -f1)" >/dev/null; then \
-	  echo "go test -race ./..."; go test -race -skip '$(PLAINLY)' ./... && $(PLAIN) go test -timeout 20m -run '$(PLAINLY)' ./infra ./localstack; \
+	  echo "go test -race ./..."; go test -race -skip '$(PLAINLY)' ./... && $(PLAIN) go test -timeout 40m -run '$(PLAINLY)' ./infra ./localstack; \
 	else \
 	  $(call left_out,the race detector: it needs a C compiler and there is none) && go test ./...; \
 	fi
