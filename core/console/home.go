@@ -15,14 +15,12 @@ const countPatience = 4 * time.Second
 // homeData is what the home page shows.
 type homeData struct {
 	// Overview is what was counted last; null while a workspace is counted for the
-	// first time. Counting says that a newer count is under way.
+	// first time. Counting says that a newer count is due or under way, for which the
+	// page asks by itself.
 	Overview *overview.Overview `json:"overview"`
 	Counting bool               `json:"counting"`
 	// Fresh says of each family that was written when it was.
 	Fresh []freshFamily `json:"freshness"`
-
-	// Again says that the page is to ask for a newer count by itself.
-	Again bool `json:"-"`
 }
 
 // freshFamily is when records of a family were last written.
@@ -52,7 +50,6 @@ func home(s *server, r *request) (view, error) {
 		}
 		data.Counting = !done
 	}
-	data.Again = data.Counting
 	if data.Fresh, err = s.freshness(r); err != nil {
 		return view{}, err
 	}
