@@ -1,7 +1,7 @@
 // Package core is the root of everything Tenure's functions share. It holds
 // only what every layer may speak of: the words in which a request is refused.
 //
-// The packages below it, in three groups; dependencies point from the bottom
+// The packages below it, in four groups; dependencies point from the bottom
 // of this list to its top, and imports_test.go holds them to it:
 //
 // The domain. accounts, people (product users and contacts), metrics,
@@ -24,6 +24,9 @@
 // machine) or secrets/kms (AWS); their contract is secrets/secretstest. files is
 // the store of files, in a directory (files/directory, one machine) or a bucket
 // (files/s3, AWS); their contract is files/filestest.
+//
+// Integrations. connector is the vocabulary in which another system's API is
+// declared, and the machinery that reads it.
 //
 // The plumbing. access knows workspaces, API keys and the upload lock; identity
 // knows people, their roles and sessions, and what they changed; calls keeps the

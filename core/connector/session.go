@@ -1,0 +1,152 @@
+package connector
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Errors of reading, compared with errors.Is; what the system said is wrapped
+// around them. A deadline or a cancellation comes back as the context's own error.
+var (
+	// ErrCredentials says that the system takes the credentials no more, or lacks
+	// a right: somebody has to see to it.
+	ErrCredentials = errors.New("the credentials are not accepted")
+	// ErrRefused says that the system refuses the request as it stands: a setting
+	// is wrong.
+	ErrRefused = errors.New("the request is refused")
+	// ErrAnswer says that an answer is not what was declared: nothing of it is used.
+	ErrAnswer = errors.New("the answer cannot be used")
+	// ErrUnavailable says that the system does not answer, or fails, after retries.
+	ErrUnavailable = errors.New("the system is unavailable")
+	// ErrEnded says that the service has ended.
+	ErrEnded = errors.New("the service has ended")
+)
+
+// Wait says that the system wants to be left alone until then: longer than the
+// time there is, or than is worth waiting for.
+type Wait struct{ Until time.Time }
+
+// Error says until when.
+func (w *Wait) Error() string {
+	return "the system's limit is reached: to be tried again at " + w.Until.UTC().Format(time.RFC3339)
+}
+
+// Credentials are what one account of the system is opened with. They are secret
+// as a whole.
+type Credentials struct {
+	// Auth is the name of the way to authenticate.
+	Auth string `json:"auth"`
+	// Values are the settings of Auth, by name.
+	Values map[string]string `json:"values"`
+	// Token is there with OAuth, once access has been granted.
+	Token *Token `json:"token,omitempty"`
+}
+
+// Token is a token of OAuth 2.0.
+type Token struct {
+	Access  string `json:"access"`
+	Refresh string `json:"refresh,omitempty"`
+	// Expires is in epoch ms; 0: not known.
+	Expires int64 `json:"expires,omitempty"`
+	// RefreshExpires is when Refresh dies if it is not used, in epoch ms; 0: not known.
+	RefreshExpires int64 `json:"refresh_expires,omitempty"`
+	// Kept is what OAuth.Keep yielded.
+	Kept json.RawMessage `json:"kept,omitempty"`
+}
+
+// Config is what a session needs.
+type Config struct {
+	Connector *Connector
+	// Settings are the administrator's, by name; without those that are not set.
+	Settings map[string]string
+	// Load returns the credentials as they are now.
+	Load func(ctx context.Context) (*Credentials, error)
+	// Refresh calls fetch with the credentials as they are now, while nobody else
+	// does so for the same credentials, and stores the token that it returns before
+	// anybody uses it. If the access token is not old any more, somebody else has
+	// been faster, and fetch is not called. It returns the credentials afterwards.
+	Refresh func(ctx context.Context, old string, fetch func(ctx context.Context, c *Credentials) (*Token, error)) (*Credentials, error)
+	// Transport sends requests; nil for http.DefaultTransport.
+	Transport http.RoundTripper
+	// Requests, if not 0, is how many requests may be sent per Limits.Per.
+	Requests int
+	// Now and Sleep are the clock; nil for the real one.
+	Now   func() time.Time
+	Sleep func(ctx context.Context, d time.Duration) error
+}
+
+// Window is what of a stream is asked for.
+type Window struct {
+	// Since is epoch ms; nil for all records.
+	Since *int64
+	// Cursor is what Stream.Resume yielded at the end of the last run; nil at first.
+	Cursor any
+	// Facts are those of the connector and the stream.
+	Facts map[string]any
+}
+
+// Call is one request of a Fetch.
+type Call struct {
+	Method string
+	// Path is relative to the base, or a whole URL of one of the hosts.
+	Path   string
+	Query  url.Values
+	Header http.Header
+	Body   []byte
+}
+
+// Answer is the answer to a Call, with a status of 2xx or 404.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// Position is how far the reading of a stream has come: everything that the next
+// page depends on. It is kept as JSON.
+type Position struct {
+	// Began is when the reading began, in epoch ms. Changes from then on are the
+	// next run's.
+	Began int64 `json:"began"`
+	// Since is epoch ms from which changes are asked for; nil for all records.
+	Since *int64 `json:"since,omitempty"`
+	// Cursor is what Resume yielded when the last run ended.
+	Cursor json.RawMessage `json:"cursor,omitempty"`
+	// Page is $page of the next page; absent for the first one.
+	Page json.RawMessage `json:"page,omitempty"`
+	// Pages is how many have been read, since the last Restart.
+	Pages int `json:"pages,omitempty"`
+	// Changed says that Stream.Changes is read.
+	Changed bool `json:"changed,omitempty"`
+}
+
+// Record is one record of a stream.
+type Record struct {
+	// ID is the system's own id.
+	ID string
+	// Value is the record as the system has it, with its details; nil where nothing
+	// is known but that it was deleted.
+	Value map[string]any
+	// Deleted says that the system has deleted it.
+	Deleted bool
+}
+
+// Page is some records that are read at once.
+type Page struct {
+	Records []Record
+	// Next is where the next page begins. At the end of the stream, Last is set,
+	// and Cursor is what Resume yielded; nil if the stream has none.
+	Next   Position
+	Last   bool
+	Cursor json.RawMessage
+}
+
+// Session reads one system with one set of credentials. It is used by one
+// goroutine at a time.
+type Session struct {
+	Config
+}
