@@ -377,9 +377,16 @@ const (
 	ByNativeID By = "native_id"
 	// ByEmail: it is an e-mail address of one of the account's users or contacts.
 	ByEmail By = "email"
-	// BySupportID: it is in the account's support_account_id.
+	// ByCRMID, ByBillingID and BySupportID: an account has it in the field of that
+	// name.
+	ByCRMID     By = "crm_account_id"
+	ByBillingID By = "billing_account_id"
 	BySupportID By = "support_account_id"
 )
+
+// Variables are the variables of all expressions, and "record", by which the
+// expressions of Feed.Fields know the record that Feed.Each is over.
+var Variables = []string{"settings", "token", "facts", "since", "cursor", "page", "now", "record"}
 
 // Location is a place where the account_id may be.
 type Location struct {

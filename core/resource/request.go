@@ -441,3 +441,24 @@ func (e *Engine) RequireAccount(ctx context.Context, workspace, account string) 
 	}
 	return nil, nil
 }
+
+// AccountsExist returns those of ids that are accounts.
+func (e *Engine) AccountsExist(ctx context.Context, workspace string, ids []string) (map[string]bool, error) {
+	exist := map[string]bool{}
+	keys := make([]table.Key, 0, len(ids))
+	for _, id := range ids {
+		if storable(id) {
+			keys = append(keys, e.accountKey(workspace, id))
+		}
+	}
+	items, err := e.table.Get(ctx, keys, true)
+	if err != nil {
+		return nil, err
+	}
+	for i := range items {
+		if items[i].Exists() {
+			exist[keys[i].Sort] = true
+		}
+	}
+	return exist, nil
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"maps"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -248,24 +249,15 @@ func (p *firstPanic) rethrow() {
 // requireAccounts sets result.Fatal when a record names an account that does
 // not exist.
 func (e *Engine) requireAccounts(ctx context.Context, u *Upload, result *Result) error {
-	exists := map[string]bool{}
+	named := map[string]struct{}{}
 	for decode := range u.Records {
 		if id := decode().Patch[u.Family.Account]; !id.IsNull() {
-			exists[id.Text()] = false
+			named[id.Text()] = struct{}{}
 		}
 	}
-	keys := make([]table.Key, 0, len(exists))
-	for id := range exists {
-		keys = append(keys, e.accountKey(u.Workspace, id))
-	}
-	items, err := e.table.Get(ctx, keys, true)
+	exists, err := e.AccountsExist(ctx, u.Workspace, slices.Collect(maps.Keys(named)))
 	if err != nil {
 		return err
-	}
-	for i := range items {
-		if items[i].Exists() {
-			exists[keys[i].Sort] = true
-		}
 	}
 	record := 0
 	for decode := range u.Records {
