@@ -25,7 +25,8 @@
 // the store of files, in a directory (files/directory, one machine) or a bucket
 // (files/s3, AWS); their contract is files/filestest.
 //
-// Integrations. connector is the vocabulary in which another system's API is
+// Integrations. mapping is the language in which it is said how another system's
+// records are read and become ours. connector is the vocabulary in which another system's API is
 // declared, and the machinery that reads it.
 //
 // The plumbing. access knows workspaces, API keys and the upload lock; identity
