@@ -17,7 +17,7 @@ import (
 )
 
 // ours are the functions of this package, by name and number of arguments.
-var ours = []string{"seconds/0", "millis/0", "time/0", "date/0", "iso/0", "unix/0", "localtime/1", "minor/1", "minor/2", "major/1", "text/0", "plain/0", "email/0"}
+var ours = []string{"seconds/0", "millis/0", "time/0", "date/0", "iso/0", "unix/0", "localtime/1", "minor/1", "minor/2", "minor/3", "major/1", "major/2", "text/0", "plain/0", "email/0"}
 
 // functions returns our functions as they are in an environment.
 func functions(env *Env) []gojq.CompilerOption {
@@ -71,22 +71,18 @@ func functions(env *Env) []gojq.CompilerOption {
 				return time.UnixMilli(ms).In(env.Zone).Format(layout), err
 			})
 		}),
-		gojq.WithFunction("minor", 1, 2, func(v any, args []any) any {
-			return result(v, func() (any, error) {
-				exponent := -1
-				if len(args) == 2 {
-					n, ok := integer(args[1])
-					if !ok || n < 0 || n > 10 {
-						return nil, refuse(core.OutOfRange, "the exponent of a currency is from 0 to 10")
-					}
-					exponent = int(n)
+		gojq.WithFunction("minor", 1, 3, func(v any, args []any) any {
+			exponent := -1
+			if len(args) == 3 {
+				n, ok := integer(args[2])
+				if !ok || n < 0 || n > 10 {
+					return refuse(core.OutOfRange, "the exponent of a currency is from 0 to 10")
 				}
-				return env.cents(v, args[0], true, exponent)
-			})
+				exponent, args = int(n), args[:2]
+			}
+			return env.amount(v, args, true, exponent)
 		}),
-		gojq.WithFunction("major", 1, 1, func(v any, args []any) any {
-			return result(v, func() (any, error) { return env.cents(v, args[0], false, -1) })
-		}),
+		gojq.WithFunction("major", 1, 2, func(v any, args []any) any { return env.amount(v, args, false, -1) }),
 	}
 	for name, f := range env.Functions {
 		options = append(options, gojq.WithFunction(name, 0, 0, func(v any, _ []any) any {
@@ -379,6 +375,15 @@ func CheckMoney(currency string, rates map[string]string) error {
 		}
 	}
 	return nil
+}
+
+// amount is what minor and major return: the amount is their input or, with a
+// currency behind it, their first argument.
+func (e *Env) amount(v any, args []any, minor bool, exponent int) any {
+	if len(args) == 2 {
+		v, args = args[0], args[1:]
+	}
+	return result(v, func() (any, error) { return e.cents(v, args[0], minor, exponent) })
 }
 
 // cents returns an amount as a whole number of the smallest unit of the workspace's

@@ -11,9 +11,10 @@
 //	iso               epoch ms → 2025-01-31T14:05:00Z
 //	unix              epoch ms → unix seconds
 //	localtime(layout) epoch ms → text in Env.Zone, by a layout of Go
-//	minor(currency)   integer in the currency's smallest unit → cents
-//	minor(currency; exponent)  the same, where the system counts otherwise
-//	major(currency)   amount in the currency's major unit → cents
+//	minor(amount; currency)  integer in the currency's smallest unit → cents
+//	minor(amount; currency; exponent)  the same, where the system counts otherwise
+//	major(amount; currency)  amount in the currency's major unit → cents
+//	minor(currency), major(currency)  the same, of the input as the amount
 //	text              contract C2: whole numbers without a fraction, else literal
 //	plain             HTML → plain text
 //	email             trimmed, in lower case

@@ -54,7 +54,10 @@ func TestExpressionsYieldWhatTheContractsSay(t *testing.T) {
 		{`{"a":1000}`, `.a | minor("JPY")`, `670`},
 		{`{"a":1000}`, `.a | major("JPY")`, `670`},
 		{`{"a":1000}`, `.a | minor("KWD")`, `325`},
-		{`{"a":1000}`, `.a | minor("KWD"; 2)`, `3250`},
+		{`{"a":1000}`, `minor(.a; "KWD"; 2)`, `3250`},
+		{`{"a":1000,"c":"eur"}`, `minor(.a; .c)`, `1100`},
+		{`{"a":"10.00","c":null}`, `major(.a; .c)`, `1000`},
+		{`{"c":"EUR"}`, `major(.a; .c)`, `null`},
 		{`{"a":null}`, `.a | major("USD")`, `null`},
 		{`{"a":" Ann@Example.COM "}`, `.a | email`, `"ann@example.com"`},
 		{`{"a":"<p>Hello<br>you &amp; me</p><script>x</script><p>Bye</p>"}`, `.a | plain`, `"Hello\nyou & me\n\nBye"`},
@@ -174,7 +177,7 @@ func TestConditionsMeanWhatTheSearchMeans(t *testing.T) {
 }
 
 func BenchmarkAPath(b *testing.B) {
-	p, err := mapping.CompilePath(`.fields.total | major(.fields.currency)`, &mapping.Env{Currency: "USD"})
+	p, err := mapping.CompilePath(`major(.fields.total; .fields.currency)`, &mapping.Env{Currency: "USD"})
 	if err != nil {
 		b.Fatal(err)
 	}
