@@ -133,6 +133,7 @@ var Family = &resource.Family{
 		{Name: "name", Index: table.First, Fields: []int{name, id}},
 		{Name: "join_date", Index: table.Second, Fields: []int{joinDate, id}},
 	},
+	Lookups:    []int{declaration.Ordinal("crm_account_id"), declaration.Ordinal("billing_account_id"), declaration.Ordinal("support_account_id")},
 	Options:    []string{OverwriteCSMs},
 	HiddenFrom: inactiveFrom,
 	Merge:      merge,

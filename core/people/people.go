@@ -84,6 +84,7 @@ func family(name, singular string, fields []schema.Field) *resource.Family {
 			{Name: "user_id", Index: table.First, Fields: []int{s.Ordinal("user_id"), s.Ordinal("account_id")}},
 			{Name: "account_id", Index: table.Second, Fields: []int{s.Ordinal("account_id"), s.Ordinal("user_id")}},
 		},
+		Lookups: []int{s.Ordinal("email")},
 		HiddenFrom: func(r schema.Record) int64 {
 			if r[active].Given() { // only false is kept: true is the default
 				return 1

@@ -423,16 +423,20 @@ func upTo(ops iter.Seq[table.Op], n int) (few []table.Op, many bool) {
 
 // besideWrite is the write of a record together with entries beside it.
 type besideWrite struct {
-	slot    *slot
-	main    table.Op
-	ops     []table.Op         // of entries and pointers
-	many    iter.Seq[table.Op] // of entries, when they are too many for one transaction
-	dropped []string
+	slot     *slot
+	main     table.Op
+	ops      []table.Op         // of entries
+	many     iter.Seq[table.Op] // of entries, when they are too many for one transaction
+	pointers []table.Op
+	dropped  []string
 }
+
+// count returns how many operations a transaction of the write has.
+func (b *besideWrite) count() int { return len(b.ops) + len(b.pointers) + 1 }
 
 // plain reports whether the write needs nothing but one transaction.
 func (b *besideWrite) plain() bool {
-	return len(b.main.Item.Body) <= inlineBytes && b.slot.parts == "" && len(b.dropped) == 0 && b.many == nil && len(b.ops) < groupOps
+	return len(b.main.Item.Body) <= inlineBytes && b.slot.parts == "" && len(b.dropped) == 0 && b.many == nil && b.count() <= groupOps
 }
 
 const (
@@ -461,9 +465,8 @@ func (e *Engine) applyBesides(ctx context.Context, w *write, slots []*slot) (los
 	if err != nil {
 		return nil, false, err
 	}
-	var groups [][]*besideWrite
-	var fresh []*slot
-	ops, size := groupOps, 0 // of the last group: full
+	var writes []*besideWrite
+	var writing []*slot
 	for i, s := range slots {
 		b := &besideWrite{slot: s, dropped: all[i].dropped}
 		var tooMany bool
@@ -476,32 +479,40 @@ func (e *Engine) applyBesides(ctx context.Context, w *write, slots []*slot) (los
 		var moves bool
 		b.main, moves = e.main(w, s)
 		moved = moved || moves || w.family.Beside.Paged
-		if s.old == nil {
-			fresh = append(fresh, s)
-		} else {
-			b.ops = append(b.ops, e.movePointers(w, s.old, s.state)...)
+		if s.old != nil {
+			b.pointers = e.movePointers(w, s.old, s.state)
 		}
-		bytes := len(b.main.Item.Body)
-		for _, op := range b.ops {
-			bytes += len(op.Item.Body)
-		}
-		if !b.plain() || ops+len(b.ops)+1 > groupOps || size+bytes > groupBytes {
-			groups = append(groups, nil)
-			ops, size = 0, 0
-		}
-		last := len(groups) - 1
-		groups[last] = append(groups[last], b)
-		if ops, size = ops+len(b.ops)+1, size+bytes; !b.plain() {
-			ops = groupOps // it stays alone
-		}
+		writes, writing = append(writes, b), append(writing, s)
 	}
 	if moved {
 		if err := e.listsChanged(ctx, w.workspace, w.family); err != nil {
 			return nil, moved, err
 		}
 	}
-	if err := e.writePointers(ctx, w, fresh); err != nil {
+	if err := e.writePointers(ctx, w, writing); err != nil {
 		return nil, moved, err
+	}
+	leads, err := e.dropLeads(ctx, w, writing)
+	if err != nil {
+		return nil, moved, err
+	}
+	var groups [][]*besideWrite
+	ops, size := groupOps, 0 // of the last group: full
+	for i, b := range writes {
+		b.pointers = append(b.pointers, leads[i]...)
+		bytes := len(b.main.Item.Body)
+		for _, op := range b.ops {
+			bytes += len(op.Item.Body)
+		}
+		if !b.plain() || ops+b.count() > groupOps || size+bytes > groupBytes {
+			groups = append(groups, nil)
+			ops, size = 0, 0
+		}
+		last := len(groups) - 1
+		groups[last] = append(groups[last], b)
+		if ops, size = ops+b.count(), size+bytes; !b.plain() {
+			ops = groupOps // it stays alone
+		}
 	}
 	losers := make([][]*slot, len(groups))
 	err = atOnce(ctx, len(groups), func(ctx context.Context, i int) (err error) {
@@ -517,7 +528,7 @@ func (e *Engine) writeGroup(ctx context.Context, w *write, group []*besideWrite)
 	if len(group) > 1 {
 		var ops []table.Op
 		for _, b := range group {
-			ops = append(append(ops, b.ops...), b.main)
+			ops = append(slices.Concat(ops, b.ops, b.pointers), b.main)
 		}
 		err := e.table.Transact(ctx, ops, w.guard)
 		if !errors.Is(err, table.ErrConflict) && !errors.Is(err, table.ErrInvalid) {
@@ -526,7 +537,7 @@ func (e *Engine) writeGroup(ctx context.Context, w *write, group []*besideWrite)
 	}
 	for _, b := range group {
 		err := e.withPacked(ctx, w, b.slot, b.main, func(main table.Op, held []table.Op) error {
-			return e.dropping(ctx, w, b.slot.key, b.dropped, held, func(held []table.Op) error {
+			return e.dropping(ctx, w, b.slot.key, b.dropped, slices.Concat(held, b.pointers), func(held []table.Op) error {
 				switch {
 				case b.many != nil:
 					many := b.many

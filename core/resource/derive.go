@@ -22,7 +22,8 @@ import (
 
 // Derived are an account's derived values.
 type Derived struct {
-	// Edit sets those kept in the account's own record.
+	// Edit sets those kept in the account's own record; not those it is looked up
+	// by.
 	Edit func(account schema.Record) schema.Record
 	// Entries are the account's records of the ledger, all of them.
 	Entries []schema.Record

@@ -44,6 +44,9 @@ type Family struct {
 	// OfAccountOrder is the ordinal of the field that an account's list is in
 	// the order of by default.
 	OfAccountOrder int
+	// Lookups are the ordinals of fields, IDs or Strings, by whose values records
+	// are found; see Engine.Lookup. Each value costs a write when a record gets it.
+	Lookups []int
 	// Options are the names of the boolean upload options that only this
 	// family knows; see Change.
 	Options []string

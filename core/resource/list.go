@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -103,6 +104,7 @@ type walk struct {
 	pointed   bool        // it reads pointers to records
 	queries   []table.Query
 	direct    *table.Key // the only record there may be
+	head      *table.Key // of the value that all records have; see lookups.go
 	visibleAt int64
 	after     string
 	beyond    string       // the walk ends at this sort key; "" for no end
@@ -323,6 +325,13 @@ func (w *walk) choose() {
 			w.queries = []table.Query{{Partition: e.key(l.Workspace, f, account.Text(), "").Partition, Consistent: true}}
 			return
 		}
+		for _, i := range f.Lookups {
+			if value := l.Filter.Equal[i]; !value.IsNull() {
+				head := headKey(l.Workspace, f, i, f.sought(i, value.Text()))
+				w.pointed, w.head = true, &head
+				return
+			}
+		}
 		for i := range f.Orders {
 			o := &f.Orders[i]
 			value, ok := l.Filter.Equal[o.Fields[0]]
@@ -382,7 +391,7 @@ func (w *walk) records(ctx context.Context, items []table.Item) ([]schema.Record
 			for i := range part {
 				keys[i] = part[i].Key
 				if w.pointed {
-					keys[i] = e.key(w.list.Workspace, f, "", f.textOf(part[i].Body))
+					keys[i] = e.keyOf(w.list.Workspace, f, f.namedIn(part[i].Body))
 				}
 			}
 			if part, errs[p] = e.table.Get(ctx, keys, w.pointed); errs[p] != nil {
@@ -416,7 +425,7 @@ func (w *walk) mayPass(body []byte) bool {
 
 // passes reports whether the list has the record.
 func (w *walk) passes(r schema.Record) bool {
-	if w.pointed && r[w.list.Family.Account].Text() != w.list.Account {
+	if w.list.Account != "" && r[w.list.Family.Account].Text() != w.list.Account {
 		return false // an idle pointer
 	}
 	return w.list.Filter == nil || w.list.Filter.Match(r)
@@ -635,6 +644,9 @@ func (w *walk) open(ctx context.Context, n int, keysOnly bool) ([]*stream, error
 		}
 		return []*stream{{items: items, done: true}}, nil
 	}
+	if w.head != nil {
+		return w.openLookup(ctx, n)
+	}
 	streams := make([]*stream, len(w.queries))
 	for i, q := range w.queries {
 		q.After, q.Descending, q.VisibleAt, q.KeysOnly = w.after, w.list.Descending, w.visibleAt, keysOnly
@@ -647,6 +659,33 @@ func (w *walk) open(ctx context.Context, n int, keysOnly bool) ([]*stream, error
 		streams[i] = &stream{query: q}
 	}
 	return streams, nil
+}
+
+// openLookup returns the streams of the pointers to the records that have a
+// value: the one in its head, in its place among the others, and those.
+func (w *walk) openLookup(ctx context.Context, n int) ([]*stream, error) {
+	items, err := w.engine.table.Get(ctx, []table.Key{*w.head}, true)
+	if err != nil {
+		return nil, err
+	}
+	h, err := headIn(&items[0])
+	if err != nil {
+		return nil, err
+	}
+	first := &stream{done: true}
+	if h.To != nil {
+		sort := w.list.Family.leadSort(w.list.Family.namedIn(h.To))
+		if w.after == "" || w.list.Descending == (sort < w.after) && sort != w.after {
+			first.items = []table.Item{{Key: table.Key{Partition: w.head.Partition, Sort: sort}, Body: h.To}}
+		}
+	}
+	if !h.More {
+		return []*stream{first}, nil
+	}
+	return []*stream{first, {query: table.Query{
+		Partition: besideHead(*w.head), After: w.after, Descending: w.list.Descending, Limit: n, Consistent: true,
+		Keep: func(name []byte) bool { return !bytes.Equal(name, h.To) },
+	}}}, nil
 }
 
 // fill sees to it that every stream that is not done has an item to give.

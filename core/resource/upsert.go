@@ -614,12 +614,17 @@ func (e *Engine) writeSlots(ctx context.Context, w *write, slots []*slot) (lost 
 		lost bool
 	}
 	var specials []*special
+	dropped, err := e.dropLeads(ctx, w, slots)
+	if err != nil {
+		return nil, false, err
+	}
 	for i, s := range slots {
 		moved = moved || moves[i]
 		var pointers []table.Op
 		if s.old != nil {
 			pointers = e.movePointers(w, s.old, s.state)
 			moved = moved || len(pointers) > 0 // from one account's list to another's
+			pointers = append(pointers, dropped[i]...)
 		}
 		if len(s.body) > inlineBytes || s.parts != "" || len(pointers) > 0 {
 			specials = append(specials, &special{slot: s, main: mains[i], with: pointers})
@@ -687,18 +692,18 @@ func (s *slot) refuse(err error) {
 	}
 }
 
-// writePointers writes the pointers of the records that are new.
+// writePointers writes the pointers that go before the records: those of the
+// new ones, and those to what gets another value.
 func (e *Engine) writePointers(ctx context.Context, w *write, slots []*slot) error {
 	var ops []table.Op
+	var leads []lead
 	for _, s := range slots {
 		if !s.found() {
 			ops = append(ops, e.newPointers(w, s)...)
 		}
+		leads = append(leads, w.family.leads(w.workspace, s.state, s.old)...)
 	}
-	if len(ops) == 0 {
-		return nil
-	}
-	return errors.Join(e.table.Write(ctx, ops, w.guard)...)
+	return e.writeLeads(ctx, w.family, w.guard, leads, ops)
 }
 
 // backoff waits before attempt, longer each time, with jitter; not before the

@@ -106,7 +106,8 @@ type Field struct {
 	// Computed fields are shown with a value that is not, or not always, the one
 	// stored.
 	Computed bool
-	// Email marks a String that holds an e-mail address (description only).
+	// Email marks a String that holds an e-mail address: it is described as one,
+	// and looked up whatever its case.
 	Email bool
 	Shown Presence
 	// Doc is one line of description.

@@ -3,6 +3,10 @@ package schema
 import (
 	"math"
 	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/cases"
 )
 
 // Value is the value of one field, in the canonical JSON in which it is stored
@@ -111,4 +115,15 @@ func ParseWhole(literal []byte) (n int64, whole, fits bool) {
 	}
 	n, err = strconv.ParseInt(string(digits), 10, 64)
 	return n, true, err == nil
+}
+
+// Fold returns text in the form in which case does not matter, over all of
+// Unicode.
+func Fold(text string) string {
+	for i := range len(text) {
+		if text[i] >= utf8.RuneSelf {
+			return cases.Fold().String(text)
+		}
+	}
+	return strings.ToLower(text)
 }

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"golang.org/x/text/cases"
-
 	"tenure/core"
 	"tenure/core/resource"
 	"tenure/core/schema"
@@ -149,7 +147,7 @@ func (c *condition) parseValue(f *schema.Field, attribute string, raw []byte) *c
 		return refuse(core.WrongType, attribute, "'%s': the value must be a string", attribute)
 	}
 	if c.operator == "like" || c.operator == "notLike" {
-		c.text = fold(c.value.Text())
+		c.text = schema.Fold(c.value.Text())
 	}
 	return nil
 }
@@ -282,16 +280,12 @@ func compare[T int64 | float64](a, b T) int {
 	return 0
 }
 
-// fold returns text in the form in which case does not matter. A Caser must not
-// be shared.
-func fold(text string) string { return cases.Fold().String(text) }
-
 // contains reports whether the text in v has the folded text in it.
 func contains(v schema.Value, folded string) bool {
 	text := v[1 : len(v)-1]
 	for _, b := range text {
 		if b >= utf8.RuneSelf || b == '\\' {
-			return strings.Contains(fold(v.Text()), folded)
+			return strings.Contains(schema.Fold(v.Text()), folded)
 		}
 	}
 	return containsLower(text, folded)
