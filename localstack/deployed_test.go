@@ -371,7 +371,8 @@ func testDeployedClock(t *testing.T) {
 	}
 }
 
-// testOperator makes and revokes a key, and reprocesses, as an operator does.
+// testOperator makes and revokes a key, reprocesses and reindexes, as an operator
+// does.
 func testOperator(t *testing.T, base string) {
 	operate := func(in string, args ...string) string {
 		t.Helper()
@@ -394,6 +395,9 @@ func testOperator(t *testing.T, base string) {
 	}
 	if out := operate("", "reprocess"); !strings.Contains(out, "first: 3 accounts derived") {
 		t.Errorf("reprocess: %s", out)
+	}
+	if out := operate("", "reindex"); !strings.Contains(out, "first: pointers to accounts that were missing: 0") {
+		t.Errorf("reindex: %s", out)
 	}
 	operate(key, "revoke")
 	eventually(t, "the end of the key", func() bool { return status() == http.StatusUnauthorized })

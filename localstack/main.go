@@ -85,6 +85,9 @@ func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 		return err
 	}
 	engine := resource.New(resource.Config{Table: store, Root: catalog.Root})
+	if err := reindex(ctx, store, keys, engine, out); err != nil {
+		return err
+	}
 	log := calls.New(store, api.Functions(catalog.All()), calls.Options{})
 	answered := newRecorder(log, store)
 	handler, err := api.New(api.Config{

@@ -10,7 +10,7 @@
 // id is unique within its account alone (users) is an item in that account's
 // partition. Small pointer items beside them lead to a record by what its key
 // does not say: its account, its own id alone, its external id (see
-// pointers.go). Lists of a whole workspace read the sharded partitions, or a
+// pointers.go), and values that it is looked up by (see lookups.go). Lists of a whole workspace read the sharded partitions, or a
 // secondary index that is sharded the same way, and merge. What grows without
 // bound is kept beside the record in items of its own (see beside.go).
 package resource

@@ -391,7 +391,7 @@ func (w *walk) records(ctx context.Context, items []table.Item) ([]schema.Record
 			for i := range part {
 				keys[i] = part[i].Key
 				if w.pointed {
-					keys[i] = e.keyOf(w.list.Workspace, f, f.namedIn(part[i].Body))
+					keys[i] = e.keyNamed(w.list.Workspace, f, part[i].Body)
 				}
 			}
 			if part, errs[p] = e.table.Get(ctx, keys, w.pointed); errs[p] != nil {
@@ -674,7 +674,7 @@ func (w *walk) openLookup(ctx context.Context, n int) ([]*stream, error) {
 	}
 	first := &stream{done: true}
 	if h.To != nil {
-		sort := w.list.Family.leadSort(w.list.Family.namedIn(h.To))
+		sort := w.list.Family.sortNamed(h.To)
 		if w.after == "" || w.list.Descending == (sort < w.after) && sort != w.after {
 			first.items = []table.Item{{Key: table.Key{Partition: w.head.Partition, Sort: sort}, Body: h.To}}
 		}

@@ -36,7 +36,8 @@ type head struct {
 	More bool `json:"more,omitempty"`
 }
 
-// body returns h as it is stored.
+// body returns h as it is stored, To as it is given: names are compared as they
+// stand.
 func (h head) body() []byte {
 	switch {
 	case !h.More:
@@ -87,27 +88,35 @@ func (f *Family) named(r schema.Record) schema.Value {
 	return r[f.ID]
 }
 
-// namedIn returns a record of nothing but the ids in the name of a record.
-func (f *Family) namedIn(name []byte) schema.Record {
-	r := f.Schema.NewRecord()
+// idsIn returns the ids in the name of a record; account is the record's only
+// where its key depends on it.
+func (f *Family) idsIn(name []byte) (account, id schema.Value) {
 	if !f.inAccount() {
-		r[f.ID] = name
-		return r
+		return name, name
 	}
-	into := f.Account
-	for id := range schema.Elements(name) {
-		r[into] = id
-		into = f.ID
+	for part := range schema.Elements(name) {
+		account, id = id, part
 	}
-	return r
+	return account, id
 }
 
-// leadSort returns the sort key of a pointer beside a head: in the order of ids.
-func (f *Family) leadSort(r schema.Record) string {
-	if f.inAccount() {
-		return SortKey(f.Schema, r, f.ID, f.Account)
+// keyNamed returns the key of the record with that name.
+func (e *Engine) keyNamed(workspace string, f *Family, name []byte) table.Key {
+	account, id := f.idsIn(name)
+	return e.key(workspace, f, account.Text(), f.textOf(id))
+}
+
+// sortNamed returns the sort key of a pointer beside a head to the record with
+// that name: in the order of ids.
+func (f *Family) sortNamed(name []byte) string {
+	r := f.Schema.NewRecord()
+	account, id := f.idsIn(name)
+	r[f.ID] = id
+	if !f.inAccount() {
+		return SortKey(f.Schema, r, f.ID)
 	}
-	return SortKey(f.Schema, r, f.ID)
+	r[f.Account] = account
+	return SortKey(f.Schema, r, f.ID, f.Account)
 }
 
 // leads returns what leads to r, but not to other, by their values.
@@ -152,7 +161,7 @@ func (h *heading) add(e *Engine, f *Family) (ops []table.Op, altered bool) {
 				h.head.More, altered = true, true
 			}
 			if !h.beside[i] {
-				key := table.Key{Partition: besideHead(h.key), Sort: f.leadSort(l.record)}
+				key := table.Key{Partition: besideHead(h.key), Sort: f.sortNamed(to)}
 				ops = append(ops, table.Put(table.Item{Key: key, Version: e.nextVersion(0), Body: to}, table.Condition{}))
 				h.beside[i] = true
 			}
@@ -254,9 +263,9 @@ func (e *Engine) dropLeads(ctx context.Context, w *write, slots []*slot) ([][]ta
 		return nil, err
 	}
 	for i, h := range heads {
-		r := h.leads[0].record
+		name := f.named(h.leads[0].record)
 		var ops []table.Op
-		if bytes.Equal(h.head.To, f.named(r)) {
+		if bytes.Equal(h.head.To, name) {
 			as := table.VersionIs(h.version)
 			if h.head.More {
 				ops = append(ops, table.Put(table.Item{Key: h.key, Version: e.nextVersion(h.version), Body: head{More: true}.body()}, as))
@@ -265,7 +274,7 @@ func (e *Engine) dropLeads(ctx context.Context, w *write, slots []*slot) ([][]ta
 			}
 		}
 		if h.head.More {
-			ops = append(ops, table.Delete(table.Key{Partition: besideHead(h.key), Sort: f.leadSort(r)}, table.Condition{}))
+			ops = append(ops, table.Delete(table.Key{Partition: besideHead(h.key), Sort: f.sortNamed(name)}, table.Condition{}))
 		}
 		all[of[i]] = append(all[of[i]], ops...)
 	}
@@ -390,10 +399,8 @@ func (e *Engine) follow(ctx context.Context, workspace string, f *Family, field 
 // those that have the value.
 func (e *Engine) verify(ctx context.Context, workspace string, f *Family, field int, names [][]byte, of []*sighting) error {
 	keys := make([]table.Key, len(names))
-	ids := make([]schema.Record, len(names))
 	for i, name := range names {
-		ids[i] = f.namedIn(name)
-		keys[i] = e.keyOf(workspace, f, ids[i])
+		keys[i] = e.keyNamed(workspace, f, name)
 	}
 	records, err := e.getSettled(ctx, workspace, f, keys)
 	if err != nil {
@@ -405,9 +412,12 @@ func (e *Engine) verify(ctx context.Context, workspace string, f *Family, field 
 		if value.IsNull() || f.sought(field, value.Text()) != s.sought {
 			continue
 		}
+		_, id := f.idsIn(names[i])
 		hidden := records[i].HiddenFrom
 		s.found = append(s.found, Found{
-			Account: ids[i][f.Account].Text(), ID: f.idOf(ids[i]), Inactive: hidden != 0 && hidden <= now,
+			Account:  f.Schema.StoredValue(records[i].Body, f.Account).Text(),
+			ID:       f.textOf(id),
+			Inactive: hidden != 0 && hidden <= now,
 		})
 	}
 	return nil
@@ -456,11 +466,12 @@ func (e *Engine) missingLeads(ctx context.Context, f *Family, leads []lead) ([]l
 	var missing, unsure []lead
 	var keys []table.Key
 	for i, l := range leads {
+		name := f.named(l.record)
 		switch h := heads[i].head; {
-		case bytes.Equal(h.To, f.named(l.record)):
+		case bytes.Equal(h.To, name):
 		case h.More:
 			unsure = append(unsure, l)
-			keys = append(keys, table.Key{Partition: besideHead(l.head), Sort: f.leadSort(l.record)})
+			keys = append(keys, table.Key{Partition: besideHead(l.head), Sort: f.sortNamed(name)})
 		default:
 			missing = append(missing, l)
 		}

@@ -12,7 +12,8 @@ import (
 // Those of a new record are written before it: a pointer without a record is
 // found to be idle and harmless, a record without a pointer would be lost to
 // whoever looks for it that way. Afterwards they change, and go, only in one
-// transaction with the record.
+// transaction with the record. (A pointer by one of the record's values goes before
+// the record whenever it gets that value; see lookups.go.)
 //
 // A record that is removed leaves a tombstone for a while. It keeps a writer
 // that found no record, and wrote its pointers before the removal took them

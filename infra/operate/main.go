@@ -7,6 +7,7 @@
 //	operate -table NAME -url URL password EMAIL  make a one-time link by which somebody chooses a new password
 //	operate -table NAME revoke       revoke the API key read from standard input
 //	operate -table NAME reprocess    derive MRR, movements and renewal dates of all accounts anew
+//	operate -table NAME reindex      write the pointers by value that records from an earlier version lack
 //	operate -table NAME -queue URL replay   take up the changes in the dead-letter queue again
 //
 // The table, the queue and the URL, which is that of the console, are outputs of
@@ -52,7 +53,7 @@ func main() {
 
 func run(ctx context.Context, table, queue, url string, args []string, in io.Reader, out io.Writer) error {
 	if table == "" || len(args) == 0 {
-		return errors.New("usage: operate -table NAME workspaces | key WORKSPACE | admin WORKSPACE | password EMAIL | revoke | reprocess | replay")
+		return errors.New("usage: operate -table NAME workspaces | key WORKSPACE | admin WORKSPACE | password EMAIL | revoke | reprocess | reindex | replay")
 	}
 	sdk, err := awsconfig.LoadDefaultConfig(ctx)
 	if err != nil {
@@ -79,6 +80,8 @@ func run(ctx context.Context, table, queue, url string, args []string, in io.Rea
 		return o.revoke(ctx, in)
 	case command == "reprocess":
 		return o.reprocess(ctx)
+	case command == "reindex":
+		return o.reindex(ctx)
 	case command == "replay" && queue != "":
 		return o.replay(ctx, queue)
 	case command == "replay":
@@ -179,4 +182,23 @@ func (o *operator) reprocess(ctx context.Context) error {
 		failed = errors.Join(failed, err)
 	}
 	return failed
+}
+
+func (o *operator) reindex(ctx context.Context) error {
+	workspaces, err := o.keys.Workspaces(ctx)
+	if err != nil {
+		return err
+	}
+	for _, w := range workspaces {
+		for _, f := range catalog.All() {
+			written, _, err := o.engine.Reindex(ctx, w, f, "")
+			if err != nil {
+				return fmt.Errorf("workspace %s, %s: %w; what is done stays so: run it again", w, f.Schema.Name, err)
+			}
+			if len(f.Lookups) > 0 {
+				fmt.Fprintf(o.out, "Workspace   %s: pointers to %s that were missing: %d\n", w, f.Schema.Name, written)
+			}
+		}
+	}
+	return nil
 }
