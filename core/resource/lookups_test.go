@@ -2,14 +2,17 @@ package resource_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
 	"tenure/core/accounts"
+	"tenure/core/catalog"
 	"tenure/core/people"
 	"tenure/core/resource"
 	"tenure/core/resource/resourcetest"
@@ -278,4 +281,265 @@ func TestLookupsOfSharedValues(t *testing.T) {
 			t.Errorf("%d values are found, %v", len(found), err)
 		}
 	})
+}
+
+// Wherever the writer of a record that gets other values dies, lookups agree
+// with the record as it is, and once it is written again it is found by them.
+func TestLookupsAgreeWithTheRecordWhereverItsWriterDies(t *testing.T) {
+	const few = 3
+	for _, c := range []struct {
+		what, before, change string
+	}{
+		{"a record", "", ""},
+		{"a record with scores", scores(few, 1, 1, "old"), scores(2*few, 2, 1, "new")},
+		{"more scores than a transaction takes", scores(few, 1, 1, "old"), scores(300, 2, 1, "new")},
+		{"many scores removed", scores(150, 1, 1, "old"), `"nps_history":null`},
+		{"a record that stays large", large(1), large(2)},
+		{"a large record that becomes small", large(1), `"documents":null`},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			w := newWorld(t, 1)
+			modes := []mode{{"dies", false, false}, {"loses a write", false, true}, {"loses an answer", true, true}}
+			if strings.Contains(c.what, "large") { // which is slow
+				modes = modes[:1]
+			}
+			for _, mode := range modes {
+				died := true
+				for at := 1; died; at++ {
+					id := fmt.Sprint(mode.name, at)
+					text := func(value, fields string) string {
+						return fmt.Sprintf(`{"account_id":%q,"name":"n","join_date":1,"crm_account_id":"%s of %s"%s}`, id, value, id, strings.TrimSuffix(","+fields, ","))
+					}
+					for n, text := range []string{text("old", c.before), text("new", c.change)} {
+						post := func(e *resource.Engine) error {
+							_, err := e.Upload(t.Context(), resource.Upload{Workspace: "acme", Family: accounts.Family, Records: inputs(accounts.Family, text)})
+							return err
+						}
+						d := &dying{Table: w.store, at: at, after: mode.after, once: mode.once, keys: map[table.Key]bool{}}
+						err := post(w.over(d))
+						if n == 1 {
+							died = d.writes >= at
+						}
+						agree := func(when string) {
+							t.Helper()
+							records, err := w.Read(t.Context(), account(id))
+							if err != nil {
+								t.Fatal(err)
+							}
+							for _, value := range []string{"old of " + id, "new of " + id} {
+								has := len(records) > 0 && records[0][crmID].Text() == value
+								if found := lookUp(t, w.Engine, accounts.Family, crmID, value); has != slices.Equal(found, []string{id + "/" + id}) || !has && len(found) > 0 {
+									t.Fatalf("%s %d, %s: %q leads to %q, of %d records", mode.name, at, when, value, found, len(records))
+								}
+							}
+						}
+						if n == 0 || at%2 == 0 { // before anything that is pending is settled
+							agree(fmt.Sprint("after ", err))
+						}
+						w.clock.Advance(3 * time.Minute)
+						if _, err := w.Sweep(t.Context(), "acme", catalog.All()); err != nil {
+							t.Fatal(err)
+						}
+						agree("after the sweep")
+						if err := post(w.Engine); err != nil {
+							t.Fatal(err)
+						}
+						agree("once it is written again")
+					}
+				}
+			}
+		})
+	}
+}
+
+// tally is a table that counts.
+type tally struct {
+	table.Table
+	gets, got, queries, wrote, together int // calls, items, calls, operations, and those of transactions
+}
+
+func (c *tally) Get(ctx context.Context, keys []table.Key, consistent bool) ([]table.Item, error) {
+	c.gets, c.got = c.gets+1, c.got+len(keys)
+	return c.Table.Get(ctx, keys, consistent)
+}
+
+func (c *tally) Query(ctx context.Context, q table.Query) ([]table.Item, error) {
+	c.queries++
+	return c.Table.Query(ctx, q)
+}
+
+func (c *tally) Write(ctx context.Context, ops []table.Op, guard *table.Guard) []error {
+	for _, op := range ops {
+		if op.Item.Partition != "acme/lists" { // what lists need is not counted
+			c.wrote++
+		}
+	}
+	return c.Table.Write(ctx, ops, guard)
+}
+
+func (c *tally) Transact(ctx context.Context, ops []table.Op, guard *table.Guard) error {
+	c.together += len(ops)
+	return c.Table.Transact(ctx, ops, guard)
+}
+
+// Looking up a page of values takes two batched reads, and a query for each value
+// that several records share.
+func TestLookupsOfManyValuesReadThemTogether(t *testing.T) {
+	const all, known, shared = 1000, 700, 5
+	w := newWorld(t, 16)
+	threeAccounts(t, w.Engine)
+	var values, records []string
+	for n := range all {
+		values = append(values, fmt.Sprintf("%d@X.de", n))
+	}
+	for n := range known {
+		records = append(records, fmt.Sprintf(`{"account_id":"a1","user_id":"u%d","first_name":"A","last_name":"B","email":"%d@x.de"}`, n, n))
+	}
+	for n := range shared {
+		records = append(records, fmt.Sprintf(`{"account_id":"a2","user_id":"u%d","first_name":"A","last_name":"B","email":"%d@x.de"}`, n, n))
+	}
+	upload(t, w.Engine, people.Users, records...)
+	c := &tally{Table: w.store}
+	found, err := w.over(c).Lookup(t.Context(), "acme", people.Users, email, values)
+	if err != nil || len(found) != known || len(found["4@X.de"]) != 2 || len(found["5@X.de"]) != 1 {
+		t.Fatalf("%d values are found, %v", len(found), err)
+	}
+	if c.gets > 2+shared || c.got != all+known+shared || c.queries != shared {
+		t.Errorf("%d reads of %d items, %d queries", c.gets, c.got, c.queries)
+	}
+}
+
+// A lookup costs a write when a record gets a value, and nothing otherwise.
+func TestLookupsCostAWriteForEachValueThatARecordGets(t *testing.T) {
+	w := newWorld(t, 1)
+	for _, step := range []struct {
+		what, fields    string
+		wrote, together int
+	}{
+		{"a new record without values", ``, 1, 0},
+		{"another field", `,"tier":"x"`, 1, 0},
+		{"its first value", `,"crm_account_id":"c1"`, 2, 0},
+		{"the same again", `,"crm_account_id":"c1"`, 0, 0},
+		{"another field of a record with a value", `,"tier":"y"`, 1, 0},
+		{"another value, and one more", `,"crm_account_id":"c2","billing_account_id":"b"`, 2, 2},
+		{"no value", `,"crm_account_id":null`, 0, 2},
+		{"another field with scores", `,"tier":"z",` + scores(1, 1, 1, ""), 0, 2},
+	} {
+		c := &tally{Table: w.store}
+		upload(t, w.over(c), accounts.Family, fmt.Sprintf(`{"account_id":"a1","name":"n","join_date":1%s}`, step.fields))
+		if c.wrote != step.wrote || c.together != step.together {
+			t.Errorf("%s: %d writes and %d in transactions, want %d and %d", step.what, c.wrote, c.together, step.wrote, step.together)
+		}
+	}
+}
+
+// Once records have lost their values or are gone, no pointer is left to any of
+// them, whoever came first; but that a value was shared may stay known.
+func TestLookupsLeaveNoPointersBehind(t *testing.T) {
+	w := newWorld(t, 1)
+	threeAccounts(t, w.Engine)
+	known := recording(w.store)
+	const ticket = `{"ticket_id":%q,"account_id":"a1","state":"open","create_time":1,"subject":"shared","assignee_email":"%s@x.de"}`
+	for _, removed := range [][]string{{"t1", "t2", "t3"}, {"t3", "t1", "t2"}, {"t2", "t3", "t1"}} {
+		upload(t, w.over(known), bySubject, fmt.Sprintf(ticket, "t1", "t1"), fmt.Sprintf(ticket, "t2", "t2"))
+		upload(t, w.over(known), bySubject, fmt.Sprintf(ticket, "t3", "t3"))
+		for i, id := range removed {
+			if failure, err := w.over(known).Remove(t.Context(), target(bySubject, id)); failure != nil || err != nil {
+				t.Fatal(failure, err)
+			}
+			left := len(removed) - i - 1
+			if got := lookUp(t, w.Engine, bySubject, bySubject.Lookups[0], "shared"); len(got) != left {
+				t.Errorf("removed %q: %q are found", removed[:i+1], got)
+			}
+			pointers := 0
+			for _, item := range stored(t, w.store, known.keys, "acme/support_tickets.subject/", "acme/support_tickets.assignee_email/") {
+				if string(item.Body) != `{"more":true}` {
+					pointers++
+				}
+			}
+			if pointers != 2*left {
+				t.Errorf("removed %q: %d pointers are left", removed[:i+1], pointers)
+			}
+		}
+	}
+}
+
+func TestDryRunsLeaveLookupsAsTheyAre(t *testing.T) {
+	w := newWorld(t, 1)
+	known := recording(w.store)
+	result, err := w.over(known).Upload(t.Context(), resource.Upload{Workspace: "acme", Family: accounts.Family, DryRun: true,
+		Records: inputs(accounts.Family, `{"account_id":"a1","name":"n","join_date":1,"crm_account_id":"c"}`, `{"account_id":"a1","crm_account_id":"d"}`)})
+	if err != nil || result.Inserted != 1 || result.Changed != 1 || len(known.keys) > 0 {
+		t.Errorf("%+v, %v; %d keys written", result, err, len(known.keys))
+	}
+}
+
+// Records from before a family had lookups are found once it is reindexed, in
+// whatever steps and whoever writes meanwhile; then nothing is missing.
+func TestReindexWritesWhatIsMissing(t *testing.T) {
+	const all = 2500
+	before := lookedUp(people.Users)
+	w := newWorld(t, 16)
+	threeAccounts(t, w.Engine)
+	user := func(n int, email string) string {
+		return fmt.Sprintf(`{"account_id":"a%d","user_id":"u%04d","first_name":"A","last_name":"B","email":%s,"is_active":%t}`, n%3+1, n, email, n%5 != 0)
+	}
+	value := func(n int) string { return fmt.Sprintf("%d@x.de", n/2) } // which two share
+	var records []string
+	for n := range all {
+		records = append(records, user(n, `"`+value(n)+`"`))
+	}
+	upload(t, w.Engine, before, records...)
+	upload(t, w.Engine, people.Users, user(0, `"0@X.de"`), user(all-1, "null")) // since
+	if got := lookUp(t, w.Engine, people.Users, email, value(7)); len(got) > 0 {
+		t.Fatalf("%q are found already", got)
+	}
+	written, changed := 0, map[int]bool{}
+	done := false
+	for step, next := 0, ""; !done; step++ {
+		if step == 50 {
+			t.Fatal("it does not come to an end")
+		}
+		over := &interrupted{
+			Table: &dying{Table: w.store, at: step%3 + 1, after: step%2 == 0, keys: map[table.Key]bool{}},
+			before: map[int]func(){3: func() {
+				upload(t, w.Engine, people.Users, user(100+step, `"changed@x.de"`))
+				changed[100+step] = true
+			}},
+		}
+		n, after, err := w.over(over).Reindex(t.Context(), "acme", people.Users, next)
+		if err != nil && !errors.Is(err, errLost) || after < next && err != nil {
+			t.Fatalf("after %q: %q, %v", next, after, err)
+		}
+		written, next, done = written+n, after, err == nil
+	}
+	if len(changed) < 2 {
+		t.Errorf("%d records were changed meanwhile", len(changed))
+	}
+	if written == 0 { // those of a write whose answer was lost are not counted
+		t.Errorf("%d pointers were missing", written)
+	}
+	for n := range all {
+		want := []string{}
+		for _, m := range []int{n / 2 * 2, n/2*2 + 1} {
+			if changed[m] || m == all-1 {
+				continue
+			}
+			id := fmt.Sprintf("a%d/u%04d", m%3+1, m)
+			if m%5 == 0 {
+				id += " inactive"
+			}
+			want = append(want, id)
+		}
+		if got := lookUp(t, w.Engine, people.Users, email, value(n)); !slices.Equal(got, want) {
+			t.Fatalf("%s leads to %q, want %q", value(n), got, want)
+		}
+	}
+	if got := lookUp(t, w.Engine, people.Users, email, "changed@x.de"); len(got) != len(changed) {
+		t.Errorf("%q are found by what they have since, want %d", got, len(changed))
+	}
+	c := &tally{Table: w.store}
+	if n, next, err := w.over(c).Reindex(t.Context(), "acme", people.Users, ""); n != 0 || next != "" || err != nil || c.wrote+c.together > 0 {
+		t.Errorf("once more: %d are missing, %q, %v, %d written", n, next, err, c.wrote)
+	}
 }
