@@ -345,6 +345,13 @@ func TestLookupsAgreeWithTheRecordWhereverItsWriterDies(t *testing.T) {
 							t.Fatal(err)
 						}
 						agree("once it is written again")
+						if n == 0 {
+							continue
+						}
+						old := table.Key{Partition: "acme/accounts.crm_account_id/" + digestOf("old of "+id), Sort: "first"}
+						if items, err := w.store.Get(t.Context(), []table.Key{old}, true); err != nil || items[0].Exists() {
+							t.Fatalf("%s %d: the pointer by the old value is still there (%v)", mode.name, at, err)
+						}
 					}
 				}
 			}
@@ -429,6 +436,38 @@ func TestLookupsCostAWriteForEachValueThatARecordGets(t *testing.T) {
 		upload(t, w.over(c), accounts.Family, fmt.Sprintf(`{"account_id":"a1","name":"n","join_date":1%s}`, step.fields))
 		if c.wrote != step.wrote || c.together != step.together {
 			t.Errorf("%s: %d writes and %d in transactions, want %d and %d", step.what, c.wrote, c.together, step.wrote, step.together)
+		}
+	}
+}
+
+// While a record loses a value, another one gets it: it is found by it.
+func TestLookupsOfAValueThatAnotherRecordGetsMeanwhile(t *testing.T) {
+	const ticket = `{"ticket_id":%q,"account_id":"a1","state":"open","create_time":1,"subject":%q}`
+	f := bySubject
+	for _, remove := range []bool{false, true} {
+		calls := 1
+		for call := 0; call < calls; call++ {
+			w := newWorld(t, 1)
+			threeAccounts(t, w.Engine)
+			upload(t, w.Engine, f, fmt.Sprintf(ticket, "t1", "it"))
+			over := &interrupted{Table: w.store, before: map[int]func(){call: func() {
+				upload(t, w.Engine, f, fmt.Sprintf(ticket, "t2", "it"))
+			}}}
+			want := []string{"a1/t2"}
+			if remove {
+				if failure, err := w.over(over).Remove(t.Context(), target(f, "t1")); failure != nil || err != nil {
+					t.Fatal(failure, err)
+				}
+			} else {
+				upload(t, w.over(over), f, fmt.Sprintf(ticket, "t1", "else"))
+			}
+			if got := lookUp(t, w.Engine, f, f.Lookups[0], "it"); !slices.Equal(got, want) {
+				t.Errorf("removed: %t, before call %d: %q is found, want %q", remove, call, got, want)
+			}
+			calls = max(calls, over.calls)
+		}
+		if calls < 4 {
+			t.Errorf("only %d calls were put to the test", calls)
 		}
 	}
 }
