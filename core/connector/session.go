@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"tenure/core/mapping"
 )
 
 // Errors of reading, compared with errors.Is; what the system said is wrapped
@@ -70,6 +72,8 @@ type Config struct {
 	// anybody uses it. If the access token is not old any more, somebody else has
 	// been faster, and fetch is not called. It returns the credentials afterwards.
 	Refresh func(ctx context.Context, old string, fetch func(ctx context.Context, c *Credentials) (*Token, error)) (*Credentials, error)
+	// Env is what expressions see beside that.
+	Env mapping.Env
 	// Transport sends requests; nil for http.DefaultTransport.
 	Transport http.RoundTripper
 	// Requests, if not 0, is how many requests may be sent per Limits.Per.
@@ -145,8 +149,56 @@ type Page struct {
 	Cursor json.RawMessage
 }
 
+// Last says how far a stream was read before.
+type Last struct {
+	// At is when the last reading began that came to its end, in epoch ms; 0 if
+	// there is none.
+	At int64 `json:"at,omitempty"`
+	// Cursor is what Stream.Resume yielded at its end.
+	Cursor json.RawMessage `json:"cursor,omitempty"`
+}
+
 // Session reads one system with one set of credentials. It is used by one
 // goroutine at a time.
 type Session struct {
 	Config
+	client   *client
+	compiled map[string]*Expression
+	// What the variables stand for, as JSON values.
+	settings, token, facts map[string]any
+	// found says which streams' facts have been found, and "" for the connector's.
+	found map[string]bool
+}
+
+// Open begins to read a system. It sends nothing yet.
+func Open(ctx context.Context, c Config) (*Session, error) {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Sleep == nil {
+		c.Sleep = sleep
+	}
+	if c.Transport == nil {
+		c.Transport = http.DefaultTransport
+	}
+	s := &Session{Config: c, compiled: map[string]*Expression{}, settings: map[string]any{}, token: map[string]any{}, facts: map[string]any{}, found: map[string]bool{}}
+	for _, setting := range c.Connector.Settings {
+		s.settings[setting.Name] = nil
+	}
+	for name, value := range c.Settings {
+		s.settings[name] = value
+	}
+	s.client = newClient(s)
+	return s, ctx.Err()
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
 }

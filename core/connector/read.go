@@ -1,0 +1,517 @@
+package connector
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"slices"
+	"strings"
+
+	"tenure/core/mapping"
+)
+
+const (
+	// maxBody is the largest answer that is read, in bytes.
+	maxBody = 64 << 20
+	// maxDetails is how many pages the details of one record may have.
+	maxDetails = 1000
+)
+
+// Check finds out whether the system can be read with the settings and credentials.
+func (s *Session) Check(ctx context.Context) error {
+	if s.Connector.Ended != nil {
+		return fmt.Errorf("%w: %s", ErrEnded, s.Connector.Ended.Message)
+	}
+	body, _, err := s.ask(ctx, &s.Connector.Check, nil, nil)
+	if err != nil || s.Connector.CheckThat == "" {
+		return err
+	}
+	wrong, err := s.eval(ctx, s.Connector.CheckThat, body, nil, nil)
+	if err != nil {
+		return err
+	}
+	if text, ok := wrong.(string); ok && text != "" {
+		return fmt.Errorf("%w: %s", ErrRefused, text)
+	}
+	return nil
+}
+
+// find finds the facts of the connector and of a stream, once.
+func (s *Session) find(ctx context.Context, name string, facts []Fact) error {
+	if s.found[name] {
+		return nil
+	}
+	for i := range facts {
+		body, _, err := s.ask(ctx, &facts[i].Request, nil, nil)
+		if err != nil {
+			return fmt.Errorf("%s: %w", facts[i].Name, err)
+		}
+		if facts[i].Pick != "" {
+			if body, err = s.eval(ctx, facts[i].Pick, body, nil, nil); err != nil {
+				return fmt.Errorf("%s: %w: %w", facts[i].Name, ErrAnswer, err)
+			}
+		}
+		s.facts[facts[i].Name] = body
+	}
+	s.found[name] = true
+	return nil
+}
+
+// Begin returns where the reading of a stream begins whose last one was last; full
+// has all records read, whatever was read before.
+func (s *Session) Begin(st *Stream, last Last, full bool) Position {
+	now := s.Now().UnixMilli()
+	p := Position{Began: now}
+	if full || last.At == 0 {
+		return p
+	}
+	since := last.At - st.Overlap.Milliseconds()
+	switch {
+	case st.Changes != nil:
+		if now-last.At < st.Changes.Kept.Milliseconds() {
+			p.Since, p.Changed = &since, true
+		}
+	case st.Resume != "" && last.Cursor != nil:
+		p.Cursor = last.Cursor
+	case st.Incremental:
+		p.Since = &since
+	}
+	return p
+}
+
+// scopeOf returns what the variables stand for at a position.
+func scopeOf(at *Position) (*scope, error) {
+	sc := &scope{}
+	if at.Since != nil {
+		sc.since = json.Number(fmt.Sprint(*at.Since))
+	}
+	for text, into := range map[*json.RawMessage]*any{&at.Cursor: &sc.cursor, &at.Page: &sc.page} {
+		if *text == nil {
+			continue
+		}
+		v, err := mapping.Decode(bytes.NewReader(*text), maxBody)
+		if err != nil {
+			return nil, err
+		}
+		*into = v
+	}
+	return sc, nil
+}
+
+// Page reads the records at a position, whole with their details. Nothing of a page
+// that cannot be read whole is returned.
+func (s *Session) Page(ctx context.Context, st *Stream, at Position) (*Page, error) {
+	if s.Connector.Ended != nil {
+		return nil, fmt.Errorf("%w: %s", ErrEnded, s.Connector.Ended.Message)
+	}
+	if err := s.find(ctx, "", s.Connector.Facts); err != nil {
+		return nil, err
+	}
+	if err := s.find(ctx, st.Name, st.Facts); err != nil {
+		return nil, err
+	}
+	sc, err := scopeOf(&at)
+	if err != nil {
+		return nil, err
+	}
+	page := &Page{Next: at}
+	var records []any
+	var next, cursor any
+	switch {
+	case st.Fetch != nil:
+		records, next, err = st.Fetch(ctx, s, Window{Since: at.Since, Cursor: sc.cursor, Facts: s.facts}, sc.page)
+	case at.Changed:
+		records, next, page.Records, err = s.changed(ctx, st, sc)
+	default:
+		var body any
+		body, records, next, err = s.list(ctx, &st.Request, &st.Paging, st.Items, nil, sc)
+		if err == nil && st.Resume != "" {
+			cursor, err = s.eval(ctx, st.Resume, body, nil, sc)
+		}
+		if err == nil && next != nil && st.Paging.MaxPages > 0 && at.Pages+1 >= st.Paging.MaxPages {
+			return s.restart(ctx, st, at, body, records, sc)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := s.take(ctx, st, records, page); err != nil {
+		return nil, err
+	}
+	page.Next.Pages++
+	page.Next.Page = nil
+	if next == nil {
+		page.Last = true
+		if cursor != nil {
+			page.Cursor, err = json.Marshal(cursor)
+		}
+		return page, err
+	}
+	if page.Next.Page, err = json.Marshal(next); err != nil {
+		return nil, err
+	}
+	if bytes.Equal(page.Next.Page, at.Page) {
+		return nil, fmt.Errorf("%w: the list does not end: a page is followed by itself", ErrAnswer)
+	}
+	return page, nil
+}
+
+// restart has a list that has as many pages as it may be asked for anew from where
+// it has come to.
+func (s *Session) restart(ctx context.Context, st *Stream, at Position, body any, records []any, sc *scope) (*Page, error) {
+	v, err := s.eval(ctx, st.Paging.Restart, body, nil, sc)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrAnswer, err)
+	}
+	text, _ := mapping.Text(v)
+	var since int64
+	if _, err := fmt.Sscan(text, &since); err != nil || at.Since != nil && since <= *at.Since {
+		return nil, fmt.Errorf("%w: the list has more pages than it may have, and its records do not go forward in time", ErrAnswer)
+	}
+	page := &Page{Next: at}
+	if err := s.take(ctx, st, records, page); err != nil {
+		return nil, err
+	}
+	page.Next.Since, page.Next.Pages, page.Next.Page = &since, 0, nil
+	return page, nil
+}
+
+// take completes records and adds them to a page.
+func (s *Session) take(ctx context.Context, st *Stream, records []any, page *Page) error {
+	for _, v := range records {
+		r, err := s.record(ctx, st, v)
+		if err != nil {
+			return err
+		}
+		if !r.Deleted {
+			for i := range st.Details {
+				if err := s.detail(ctx, &st.Details[i], r.Value); err != nil {
+					return fmt.Errorf("record %s: %w", clip(r.ID), err)
+				}
+			}
+		}
+		page.Records = append(page.Records, r)
+	}
+	return nil
+}
+
+// record reads the id of a record and whether it was deleted.
+func (s *Session) record(ctx context.Context, st *Stream, v any) (Record, error) {
+	object, ok := v.(map[string]any)
+	if !ok {
+		return Record{}, fmt.Errorf("%w: a record of %s is no object", ErrAnswer, st.Name)
+	}
+	id, err := s.eval(ctx, st.ID, object, nil, nil)
+	if err != nil {
+		return Record{}, fmt.Errorf("%w: %w", ErrAnswer, err)
+	}
+	r := Record{Value: object}
+	if r.ID, ok = mapping.Text(id); !ok || r.ID == "" {
+		return Record{}, fmt.Errorf("%w: a record of %s has no id", ErrAnswer, st.Name)
+	}
+	if st.Deleted != "" {
+		deleted, err := s.eval(ctx, st.Deleted, object, nil, nil)
+		if err != nil {
+			return Record{}, fmt.Errorf("%w: %w", ErrAnswer, err)
+		}
+		r.Deleted = deleted == true
+	}
+	return r, nil
+}
+
+// list reads one page of a list. input is that of the request's expressions.
+func (s *Session) list(ctx context.Context, r *Request, p *Paging, items string, input any, sc *scope) (body any, records []any, next any, err error) {
+	var header http.Header
+	if p.Follow && sc.page != nil {
+		url, ok := sc.page.(string)
+		if !ok {
+			return nil, nil, nil, fmt.Errorf("%w: what leads to the next page is no URL", ErrAnswer)
+		}
+		follow := *r
+		follow.Path, follow.Query = "", ""
+		body, header, err = s.send(ctx, &follow, url, input, sc)
+	} else {
+		body, header, err = s.ask(ctx, r, input, sc)
+	}
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	e, err := s.Expression(items, false)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	for v, err := range e.program.All(ctx, body, s.values(input, sc)...) {
+		if err != nil {
+			return nil, nil, nil, fmt.Errorf("%w: its records are not where they should be: %w", ErrAnswer, err)
+		}
+		records = append(records, v)
+	}
+	if p.Next == "" {
+		return body, records, nil, nil
+	}
+	sc.count, sc.last, sc.links = len(records), nil, links(header)
+	if len(records) > 0 {
+		sc.last = records[len(records)-1]
+	}
+	next, err = s.eval(ctx, p.Next, body, input, sc)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("%w: what leads to the next page is not where it should be: %w", ErrAnswer, err)
+	}
+	if next == false || next == "" {
+		next = nil
+	}
+	return body, records, next, nil
+}
+
+// links returns the targets of a Link header by relation (RFC 8288).
+func links(header http.Header) map[string]any {
+	all := map[string]any{}
+	for _, line := range header.Values("Link") {
+		for _, link := range strings.Split(line, ",") {
+			target, parameters, _ := strings.Cut(strings.TrimSpace(link), ";")
+			target = strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(target), "<"), ">")
+			for _, p := range strings.Split(parameters, ";") {
+				if name, value, ok := strings.Cut(strings.TrimSpace(p), "="); ok && strings.EqualFold(name, "rel") {
+					all[strings.Trim(value, `"`)] = target
+				}
+			}
+		}
+	}
+	return all
+}
+
+// detail reads a list that belongs to a record.
+func (s *Session) detail(ctx context.Context, d *Detail, record map[string]any) error {
+	if d.When != "" {
+		v, err := s.eval(ctx, d.When, record, nil, nil)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrAnswer, err)
+		}
+		if v == nil || v == false {
+			return nil
+		}
+	}
+	all := []any{}
+	sc := &scope{}
+	for range maxDetails {
+		_, items, next, err := s.list(ctx, &d.Request, &d.Paging, d.Items, record, sc)
+		if err != nil {
+			return err
+		}
+		all = append(all, items...)
+		if next != nil && next == sc.page {
+			return fmt.Errorf("%w: the list does not end: a page is followed by itself", ErrAnswer)
+		}
+		if next == nil {
+			return into(record, d.Into, all)
+		}
+		sc = &scope{page: next}
+	}
+	return fmt.Errorf("%w: the list does not end", ErrAnswer)
+}
+
+// into puts a list where a path of members leads.
+func into(record map[string]any, path string, list []any) error {
+	names := strings.Split(path, ".")
+	for _, name := range names[:len(names)-1] {
+		inner, ok := record[name].(map[string]any)
+		if !ok {
+			if record[name] != nil {
+				return fmt.Errorf("%w: %s is no object", ErrAnswer, name)
+			}
+			inner = map[string]any{}
+			record[name] = inner
+		}
+		record = inner
+	}
+	record[names[len(names)-1]] = list
+	return nil
+}
+
+// changed reads a page of the feed of changes, and the records that have changed.
+func (s *Session) changed(ctx context.Context, st *Stream, sc *scope) (records []any, next any, deleted []Record, err error) {
+	ch := st.Changes
+	_, items, next, err := s.list(ctx, &ch.Request, &ch.Paging, ch.Items, nil, sc)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	met := map[string]bool{}
+	gone := map[string]bool{}
+	var order []any
+	for _, item := range items {
+		change, _ := item.(map[string]any)
+		id, ok := mapping.Text(change["id"])
+		if !ok || id == "" {
+			return nil, nil, nil, fmt.Errorf("%w: a change has no id", ErrAnswer)
+		}
+		if change["deleted"] == true {
+			gone[id] = true
+		}
+		if !met[id] {
+			met[id] = true
+			order = append(order, map[string]any{"id": id})
+		}
+	}
+	for _, change := range order {
+		id, _ := change.(map[string]any)["id"].(string)
+		if gone[id] {
+			deleted = append(deleted, Record{ID: id, Deleted: true})
+			continue
+		}
+		answer, err := s.answer(ctx, &ch.Get, change, sc)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		if answer.Status == http.StatusNotFound {
+			deleted = append(deleted, Record{ID: id, Deleted: true})
+			continue
+		}
+		record, err := s.decode(answer)
+		if err == nil && ch.Record != "" {
+			record, err = s.eval(ctx, ch.Record, record, nil, sc)
+		}
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		if record == nil {
+			deleted = append(deleted, Record{ID: id, Deleted: true})
+			continue
+		}
+		records = append(records, record)
+	}
+	return records, next, deleted, nil
+}
+
+// Export yields the records of a stream in an exported file: one JSON array, or
+// several JSON texts one after the other. Each text, or member of the array, is a
+// record, or what the system's own list is, of which the records are taken. A file
+// that cannot be read to its end yields an error as the last.
+func (s *Session) Export(ctx context.Context, st *Stream, r io.Reader) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		for v, err := range texts(r) {
+			if err != nil {
+				yield(Record{}, fmt.Errorf("%w: the file cannot be read: %w", ErrAnswer, err))
+				return
+			}
+			for _, v := range s.listed(ctx, st, v) {
+				record, err := s.record(ctx, st, v)
+				if err != nil {
+					yield(Record{}, err)
+					return
+				}
+				if !yield(record, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// listed returns the records in v if it is a page of the system's list, else v
+// itself.
+func (s *Session) listed(ctx context.Context, st *Stream, v any) []any {
+	e, err := s.Expression(st.Items, false)
+	if err != nil {
+		return []any{v}
+	}
+	var records []any
+	for record, err := range e.program.All(ctx, v, s.values(nil, nil)...) {
+		if _, object := record.(map[string]any); err != nil || !object {
+			return []any{v}
+		}
+		records = append(records, record)
+	}
+	// A record may be a list for the expression, too, where that takes whatever has
+	// members: then what comes out of it has no id.
+	if slices.ContainsFunc(records, func(v any) bool { _, err := s.record(ctx, st, v); return err != nil }) {
+		return []any{v}
+	}
+	if len(records) == 0 {
+		if _, err := s.record(ctx, st, v); err == nil {
+			return []any{v}
+		}
+	}
+	return records
+}
+
+// texts yields the JSON texts in r, or the members of the one array in it.
+func texts(r io.Reader) iter.Seq2[any, error] {
+	return func(yield func(any, error) bool) {
+		in := bufio.NewReader(r)
+		first, err := firstByte(in)
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		d := json.NewDecoder(in)
+		d.UseNumber()
+		inArray := first == '['
+		switch {
+		case err != nil:
+		case inArray:
+			_, err = d.Token()
+		case first != '{':
+			err = errors.New("it holds neither an array nor objects")
+		}
+		for err == nil {
+			if inArray && !d.More() {
+				if err = end(d); err == nil {
+					return
+				}
+				break
+			}
+			var v any
+			if err = d.Decode(&v); errors.Is(err, io.EOF) && !inArray {
+				return
+			}
+			if err == nil && !yield(v, nil) {
+				return
+			}
+		}
+		yield(nil, err)
+	}
+}
+
+// firstByte returns the first byte that says something, which stays in r.
+func firstByte(r *bufio.Reader) (byte, error) {
+	if mark, err := r.Peek(3); err == nil && string(mark) == "\uFEFF" {
+		_, _ = r.Discard(3) // what was peeked is there
+	}
+	for {
+		b, err := r.ReadByte()
+		if err != nil {
+			return 0, err
+		}
+		if !strings.ContainsRune(" \t\r\n", rune(b)) {
+			return b, r.UnreadByte()
+		}
+	}
+}
+
+// end reads the end of an array, behind which there must be nothing.
+func end(d *json.Decoder) error {
+	if _, err := d.Token(); err != nil {
+		return io.ErrUnexpectedEOF
+	}
+	switch _, err := d.Token(); {
+	case errors.Is(err, io.EOF):
+		return nil
+	case err != nil:
+		return err
+	}
+	return errors.New("there is something behind the array")
+}
+
+func clip(text string) string {
+	const longest = 300
+	runes := []rune(text)
+	if len(runes) <= longest {
+		return text
+	}
+	return string(runes[:longest]) + "…"
+}
