@@ -27,7 +27,9 @@
 //
 // Integrations. mapping is the language in which it is said how another system's
 // records are read and become ours. connector is the vocabulary in which another system's API is
-// declared, and the machinery that reads it.
+// declared, and the machinery that reads it; connectors are the declarations.
+// sources keeps the records of a workspace in step with its systems: which they
+// are, how their records find their accounts, and what came of each run.
 //
 // The plumbing. access knows workspaces, API keys and the upload lock; identity
 // knows people, their roles and sessions, and what they changed; calls keeps the

@@ -1,0 +1,139 @@
+package sources
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+
+	"tenure/core"
+	"tenure/core/connector"
+	"tenure/core/resource"
+	"tenure/core/table"
+)
+
+// previewed is how many records of a stream a preview shows.
+const previewed = 20
+
+// Made is one record of ours that would be made.
+type Made struct {
+	Family string `json:"family"`
+	// Record has the fields that would be set.
+	Record json.RawMessage `json:"record,omitempty"`
+	// What is inserted, changed, unchanged or refused.
+	What string `json:"what"`
+	// Refusal is why it would be refused.
+	Refusal *core.Failure `json:"refusal,omitempty"`
+}
+
+// Previewed is one record of the system, and what would become of it.
+type Previewed struct {
+	ID    string `json:"id"`
+	Label string `json:"label,omitempty"`
+	// Source is the record as the system has it.
+	Source json.RawMessage `json:"source"`
+	// Account is the account_id that it would belong to.
+	Account string `json:"account,omitempty"`
+	// Problem is why it would not be placed.
+	Problem *Problem `json:"problem,omitempty"`
+	Made    []Made   `json:"made"`
+}
+
+// PreviewedStream is what a preview shows of a stream.
+type PreviewedStream struct {
+	Stream  string      `json:"stream"`
+	Title   string      `json:"title"`
+	Records []Previewed `json:"records"`
+}
+
+// Preview connects to the system and reads the first records of each stream, or
+// those of one, and tells what would become of them. It writes nothing. A
+// *core.Failure or an error of package connector says what is wrong with settings
+// or credentials.
+//
+// Records that others name but that have not been read are not known, so that a
+// preview of a source that never ran may show more mismatches than a run will have.
+func (s *Store) Preview(ctx context.Context, workspace, id, stream string) ([]PreviewedStream, error) {
+	source, err := s.Get(ctx, workspace, id)
+	if err != nil {
+		return nil, err
+	}
+	over := *s
+	over.Table = table.NewOverlay(s.Table)
+	over.Engine = s.Engine.On(over.Table)
+	r := &run{Store: &over, workspace: workspace, source: source, state: &state{Run: &stateRun{}}, together: 1, shown: true, full: true}
+	r.report = &r.state.Run.Run
+	if err := r.open(ctx); err != nil {
+		return nil, err
+	}
+	// The token may have to be refreshed; that is the one thing to be kept.
+	if err := r.session.Check(ctx); err != nil {
+		return nil, err
+	}
+	var all []PreviewedStream
+	for i := range r.connector.Streams {
+		st := &r.connector.Streams[i]
+		wanted := stream == "" || stream == st.Name
+		if !r.source.reads(st) || !wanted && !r.plans[st.Name].remembered {
+			continue
+		}
+		page, err := r.session.Page(ctx, st, r.session.Begin(st, connector.Last{}, true))
+		if err != nil {
+			return nil, err
+		}
+		records, err := r.ones(ctx, st, page.Records)
+		if err != nil {
+			return nil, err
+		}
+		// Those that others may need are taken in whole, the others as many as are shown.
+		if len(records) > previewed && !r.plans[st.Name].remembered {
+			records = records[:previewed]
+		}
+		was := make([]json.RawMessage, len(records))
+		for i, o := range records {
+			if was[i], err = json.Marshal(o.Value); err != nil {
+				return nil, err
+			}
+		}
+		if err := r.apply(ctx, st, slices.Clone(records)); err != nil {
+			return nil, err
+		}
+		if !wanted || len(r.plans[st.Name].feeds) == 0 {
+			continue
+		}
+		shown := PreviewedStream{Stream: st.Name, Title: st.Title, Records: []Previewed{}}
+		for i, o := range records[:min(len(records), previewed)] {
+			p := Previewed{ID: o.ID, Label: o.label, Source: was[i], Account: o.account, Problem: o.why, Made: o.shown}
+			if p.Made == nil {
+				p.Made = []Made{}
+			}
+			shown.Records = append(shown.Records, p)
+		}
+		all = append(all, shown)
+	}
+	return all, nil
+}
+
+// show returns what has become of a record of ours that was uploaded alone.
+func (r *run) show(f *feed, in *input, result *resource.Result, refusal *core.Failure) Made {
+	m := Made{Family: f.Family, Refusal: refusal}
+	if in.Patch != nil {
+		var given []int
+		for i := range in.Patch {
+			if in.Patch[i].Given() {
+				given = append(given, i)
+			}
+		}
+		m.Record = f.family.Schema.AppendObject(nil, in.Patch, given)
+	}
+	switch {
+	case refusal != nil:
+		m.What = "refused"
+	case result.Inserted > 0:
+		m.What = "inserted"
+	case result.Changed > 0:
+		m.What = "changed"
+	default:
+		m.What = "unchanged"
+	}
+	return m
+}
