@@ -216,7 +216,7 @@ func (c counted) Transact(ctx context.Context, ops []table.Op, guard *table.Guar
 }
 
 type world struct {
-	*testing.T
+	testing.TB
 	*sources.Store
 	system *system
 	clock  *clock
@@ -224,7 +224,7 @@ type world struct {
 	writes int
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	store, err := embedded.Open(t.TempDir(), embedded.Options{})
 	if err != nil {
@@ -239,7 +239,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{T: t, clock: &clock{now: time.Now()}}
+	w := &world{TB: t, clock: &clock{now: time.Now()}}
 	w.table = counted{store, &w.writes}
 	w.system = &system{clock: w.clock, rows: map[string][]row{}, access: "none"}
 	w.Store = sources.New(sources.Config{
