@@ -193,8 +193,7 @@ func (e *Engine) writeLeads(ctx context.Context, f *Family, guard *table.Guard, 
 				return err
 			}
 		}
-		var written []*heading
-		var ops []table.Op
+		written, ops := make([]*heading, 0, len(open)), make([]table.Op, 0, len(open)+len(with))
 		for _, h := range open {
 			beside, altered := h.add(e, f)
 			with = append(with, beside...)

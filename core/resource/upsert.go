@@ -695,15 +695,14 @@ func (s *slot) refuse(err error) {
 // writePointers writes the pointers that go before the records: those of the
 // new ones, and those to what gets another value.
 func (e *Engine) writePointers(ctx context.Context, w *write, slots []*slot) error {
-	var ops []table.Op
-	var leads []lead
-	for _, s := range slots {
-		if !s.found() {
-			ops = append(ops, e.newPointers(w, s)...)
+	ops, leads := make([][]table.Op, len(slots)), make([][]lead, len(slots))
+	inParallel(len(slots), manyRecords, func(i int) {
+		if !slots[i].found() {
+			ops[i] = e.newPointers(w, slots[i])
 		}
-		leads = append(leads, w.family.leads(w.workspace, s.state, s.old)...)
-	}
-	return e.writeLeads(ctx, w.family, w.guard, leads, ops)
+		leads[i] = w.family.leads(w.workspace, slots[i].state, slots[i].old)
+	})
+	return e.writeLeads(ctx, w.family, w.guard, slices.Concat(leads...), slices.Concat(ops...))
 }
 
 // backoff waits before attempt, longer each time, with jitter; not before the
