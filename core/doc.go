@@ -26,8 +26,11 @@
 // (files/s3, AWS); their contract is files/filestest.
 //
 // Integrations. mapping is the language in which it is said how another system's
-// records are read and become ours. connector is the vocabulary in which another system's API is
-// declared, and the machinery that reads it; connectors are the declarations.
+// records are read and become ours. connector is the vocabulary in which another
+// system's API is declared, and the machinery that reads it
+// (connector/connectortest: the suite that reads every connector, and what
+// stand-ins for systems are made of); connectors are the declarations
+// (connectors/standins: the stand-ins).
 // sources keeps the records of a workspace in step with its systems: which they
 // are, how their records find their accounts, and what came of each run.
 //

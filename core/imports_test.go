@@ -57,7 +57,7 @@ var (
 		"core/resource", "core/access", "core/identity", "core/table", "core/calls", "core/secrets", "core/sending", "core/csvfile", "core/uploads",
 		"core/files", "core/mapping"}, familyPackages...)...)
 	forTests = in("core/table/tabletest", "core/resource/resourcetest", "core/table/dynamo/dynamolocal", "localstack/e2e", "localstack/browser",
-		"core/secrets/secretstest", "core/sending/dnstest", "core/files/filestest", "localstack/ministack")
+		"core/secrets/secretstest", "core/sending/dnstest", "core/files/filestest", "core/connector/connectortest", "core/connectors/standins", "localstack/ministack")
 	adapters = under("core/table/dynamo", "core/table/embedded", "core/files/directory", "core/files/s3")
 	// keys are where the keys of sealed values come from.
 	keys = under("core/secrets/keyfile", "core/secrets/kms")

@@ -1,0 +1,5 @@
+package standins
+
+import "tenure/core/connector/connectortest"
+
+func recurly(s *connectortest.Server) {}
