@@ -25,6 +25,8 @@ type OAuth struct {
 	// Basic wants the client's id and secret as HTTP Basic credentials when a token
 	// is refreshed; BasicCode when a code is exchanged.
 	Basic, BasicCode bool
+	// NoRedirect says that a code is exchanged without the redirect URI.
+	NoRedirect bool
 	// Extra are further members of the answer.
 	Extra map[string]any
 	// Access is the name of the access token in the answer; empty for access_token.
@@ -38,6 +40,10 @@ type tokens struct {
 	refresh string
 	expires time.Time
 	given   int // how many were
+	// What the suite does to it: broken refuses everything; echo does so repeating what
+	// it was sent; redirect is what a code must come with.
+	broken, echo bool
+	redirect     string
 }
 
 // Code is the authorization code that a stand-in takes.
@@ -46,7 +52,10 @@ const Code = "secret-code"
 // OAuth says that requests are authenticated by tokens, which come from where the
 // pattern says: "POST host/path".
 func (s *Server) OAuth(pattern string, o OAuth) {
-	t := &tokens{OAuth: o, access: "secret-access-0", refresh: "secret-refresh-0"}
+	t := &tokens{OAuth: o}
+	if !o.ClientCredentials {
+		t.access, t.refresh = "secret-access-0", "secret-refresh-0"
+	}
 	s.oauth = t
 	s.paths[pattern] = true
 	client := s.connection.Auth[s.Auth]
@@ -59,6 +68,13 @@ func (s *Server) OAuth(pattern string, o OAuth) {
 		} else {
 			form = q.Form()
 		}
+		switch {
+		case t.echo:
+			text := form.Encode() + " " + fmt.Sprint(form, q.r.Header)
+			return Refusal{Status: http.StatusBadRequest, Body: Row{"error": "invalid_request", "error_description": text, "message": text}}
+		case t.broken:
+			return Refusal{Status: http.StatusBadRequest, Body: Row{"error": "invalid_grant"}}
+		}
 		switch form.Get("grant_type") {
 		case "refresh_token":
 			if form.Get("refresh_token") != t.refresh || o.ClientCredentials {
@@ -70,7 +86,7 @@ func (s *Server) OAuth(pattern string, o OAuth) {
 			}
 		default: // some systems want no grant_type with a code
 			basic = o.BasicCode
-			if form.Get("code") != Code || o.ClientCredentials {
+			if form.Get("code") != Code || o.ClientCredentials || t.redirect != "" && form.Get("redirect_uri") != t.redirect && !o.NoRedirect {
 				return Refusal{Status: http.StatusBadRequest, Body: Row{"error": "invalid_grant"}}
 			}
 		}

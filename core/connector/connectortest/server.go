@@ -101,27 +101,24 @@ type outcome struct {
 // NewServer returns a stand-in for a system that answers from the files in dir, to
 // requests that are made with the way to authenticate called auth.
 func NewServer(dir fs.FS, standIn func(*Server), auth string) (*Server, error) {
-	s := &Server{
-		Auth: auth, Limited: Refusal{Status: http.StatusTooManyRequests}, Expired: Refusal{Status: http.StatusUnauthorized},
-		data: map[string]any{}, collections: map[string]*collection{}, mux: http.NewServeMux(), paths: map[string]bool{},
-		want: map[string]string{}, cursors: map[string]*cursor{}, sizes: map[string]int{},
-		now: func() time.Time { return Start }, stored: func(string) bool { return true },
-	}
 	connection, err := ReadConnection(dir)
 	if err != nil {
 		return nil, err
 	}
-	s.connection = connection
-	names, err := fs.Glob(dir, "records/*.json")
+	data, err := readRecords(dir)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range names {
-		v, err := readJSON(dir, name)
-		if err != nil {
-			return nil, err
-		}
-		s.data[strings.TrimSuffix(path.Base(name), ".json")] = v
+	return newServer(connection, data, standIn, auth)
+}
+
+// newServer is NewServer with what the files have, which it does not change.
+func newServer(connection *Connection, data map[string]any, standIn func(*Server), auth string) (*Server, error) {
+	s := &Server{
+		Auth: auth, Limited: Refusal{Status: http.StatusTooManyRequests}, Expired: Refusal{Status: http.StatusUnauthorized},
+		connection: connection, data: data, collections: map[string]*collection{}, mux: http.NewServeMux(), paths: map[string]bool{},
+		want: map[string]string{}, cursors: map[string]*cursor{}, sizes: map[string]int{},
+		now: func() time.Time { return Start }, stored: func(string) bool { return true },
 	}
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.fault("nothing answers %s %s%s", r.Method, r.Host, r.URL.Path)
@@ -132,6 +129,21 @@ func NewServer(dir fs.FS, standIn func(*Server), auth string) (*Server, error) {
 		return nil, errors.New(strings.Join(s.faults, "\n"))
 	}
 	return s, nil
+}
+
+// readRecords reads records/*.json, by name.
+func readRecords(dir fs.FS) (map[string]any, error) {
+	names, err := fs.Glob(dir, "records/*.json")
+	if err != nil {
+		return nil, err
+	}
+	data := map[string]any{}
+	for _, name := range names {
+		if data[strings.TrimSuffix(path.Base(name), ".json")], err = readJSON(dir, name); err != nil {
+			return nil, err
+		}
+	}
+	return data, nil
 }
 
 // ReadConnection reads connection.json.
