@@ -29,7 +29,7 @@ func main() {
 		if err != nil {
 			return nil, fmt.Errorf("DNS_SERVER: %w", err)
 		}
-		sent, err := uploading.Open(env)
+		sent, _, err := uploading.Open(env)
 		if err != nil {
 			return nil, err
 		}

@@ -7,12 +7,4 @@ import (
 	"tenure/functions/internal/uploading"
 )
 
-func main() {
-	platform.ServeQueue("uploads", func(env platform.Environment) (platform.Work, platform.Queue, error) {
-		s, err := uploading.Open(env)
-		if err != nil {
-			return nil, platform.Queue{}, err
-		}
-		return uploading.Work(s), uploading.Queue(env), nil
-	})
-}
+func main() { platform.ServeQueue("uploads", uploading.Job) }

@@ -24,30 +24,42 @@ type clock struct {
 	measured *measurements
 }
 
-// handle derives, in every workspace, the accounts whose values change by time
-// alone, ends what requests have left half done, and once a day sees to the log
-// of API calls. A workspace that fails holds up no other. The event says nothing that matters.
+// handle takes up in every workspace what there is to take up. The event says
+// nothing that matters.
 func (c *clock) handle(ctx context.Context, _ json.RawMessage) error {
+	return tick(ctx, c.keys, c.log, c.measured, c.takeUp)
+}
+
+// takeUp derives the accounts of a workspace whose values change by time alone, ends
+// what requests have left half done, and once a day sees to the log of API calls.
+func (c *clock) takeUp(ctx context.Context, workspace string) error {
+	err := c.rollup.TickAll(ctx, workspace)
+	if _, swept := c.engine.Sweep(ctx, workspace, catalog.All()); swept != nil {
+		err = errors.Join(err, fmt.Errorf("sweep: %w", swept))
+	}
+	if tidied := c.tidyCalls(ctx, workspace); tidied != nil {
+		err = errors.Join(err, fmt.Errorf("log of calls: %w", tidied))
+	}
+	return err
+}
+
+// tick does in every workspace what a call by a schedule is for. One that fails
+// holds up no other.
+func tick(ctx context.Context, keys *access.Store, log *slog.Logger, measured *measurements, in func(ctx context.Context, workspace string) error) error {
 	ctx, cancel := context.WithTimeout(ctx, patience(ctx))
 	defer cancel()
-	workspaces, err := c.keys.Workspaces(ctx)
+	workspaces, err := keys.Workspaces(ctx)
 	errs := []error{err}
 	for _, w := range workspaces {
-		if err := c.rollup.TickAll(ctx, w); err != nil {
+		if err := in(ctx, w); err != nil {
 			errs = append(errs, fmt.Errorf("workspace %s: %w", w, err))
-		}
-		if _, err := c.engine.Sweep(ctx, w, catalog.All()); err != nil {
-			errs = append(errs, fmt.Errorf("workspace %s: sweep: %w", w, err))
-		}
-		if err := c.tidyCalls(ctx, w); err != nil {
-			errs = append(errs, fmt.Errorf("workspace %s: log of calls: %w", w, err))
 		}
 	}
 	err = errors.Join(errs...)
 	if err != nil {
-		c.log.ErrorContext(ctx, "the tick did not do all", "error", err)
+		log.ErrorContext(ctx, "the tick did not do all", "error", err)
 	}
-	c.measured.emit(ctx, "tick", []metric{
+	measured.emit(ctx, "tick", []metric{
 		{"Ticks", "Count", 1}, {"TicksFailed", "Count", count(err != nil)}, {"Workspaces", "Count", float64(len(workspaces))},
 	})
 	return err

@@ -2,7 +2,9 @@ package platform
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strconv"
 	"time"
@@ -27,23 +29,49 @@ type Queue struct {
 // another one is at work, and that the message is to come again later.
 type Work func(ctx context.Context, message string) (more bool, err error)
 
-// ServeQueue does the work that make makes of the environment, for the messages of
-// the queue that it returns.
-func ServeQueue(name string, make func(Environment) (Work, Queue, error)) {
+// Job is what a function does that a queue calls.
+type Job struct {
+	Queue
+	Work Work
+	// Tick, if set, is what the function does in each workspace when a schedule calls
+	// it: it may send messages.
+	Tick func(ctx context.Context, workspace string) error
+}
+
+// ServeQueue does the job that make makes of the environment.
+func ServeQueue(name string, make func(Environment) (Job, error)) {
 	env := start(name)
-	work, on, err := make(env.shared())
+	job, err := make(env.shared())
 	if err != nil {
 		fail(env.log, err)
 	}
-	lambda.Start((&queue{Queue: on, work: work, log: env.log, measured: env.measured}).handle)
+	lambda.Start((&queue{Job: job, keys: env.keys, log: env.log, measured: env.measured}).called)
 }
 
-// queue handles messages of a queue.
+// queue handles messages of a queue, and the ticks of a schedule.
 type queue struct {
-	Queue
-	work     Work
+	Job
+	keys     *access.Store
 	log      *slog.Logger
 	measured *measurements
+}
+
+// scheduled is what events of EventBridge Scheduler have as their source.
+const scheduled = "aws.scheduler"
+
+// called handles a call by the queue or the schedule, which its payload tells apart.
+func (q *queue) called(ctx context.Context, payload json.RawMessage) (any, error) {
+	var event struct {
+		events.SQSEvent
+		Source string `json:"source"`
+	}
+	if err := json.Unmarshal(payload, &event); err != nil {
+		return nil, fmt.Errorf("the event is none that is known: %w", err)
+	}
+	if event.Source == scheduled && q.Tick != nil {
+		return nil, tick(ctx, q.keys, q.log, q.measured, q.Tick)
+	}
+	return q.handle(ctx, event.SQSEvent)
 }
 
 const (
@@ -64,7 +92,7 @@ func (q *queue) handle(ctx context.Context, event events.SQSEvent) (events.SQSEv
 	}
 	began, again, locked := time.Now(), 0, 0
 	for _, m := range event.Records {
-		more, err := q.work(ctx, m.Body)
+		more, err := q.Work(ctx, m.Body)
 		switch {
 		case errors.Is(err, access.ErrLocked):
 			locked++

@@ -2,6 +2,7 @@ package platform
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -17,9 +18,8 @@ import (
 func (w *world) queue(works map[string]error, more bool) (*queue, *[]string) {
 	did := &[]string{}
 	return &queue{
-		log: w.log, measured: w.measured,
-		work: func(_ context.Context, message string) (bool, error) { return more, works[message] },
-		Queue: Queue{Send: func(_ context.Context, message string, delay time.Duration) error {
+		log: w.log, measured: w.measured, keys: w.keys,
+		Job: Job{Work: func(_ context.Context, message string) (bool, error) { return more, works[message] }, Queue: Queue{Send: func(_ context.Context, message string, delay time.Duration) error {
 			*did = append(*did, fmt.Sprintf("sent %s after %v", message, delay))
 			if message == "unsendable" {
 				return errors.New("the queue does not answer")
@@ -29,7 +29,7 @@ func (w *world) queue(works map[string]error, more bool) (*queue, *[]string) {
 			Postpone: func(_ context.Context, receipt string, delay time.Duration) error {
 				*did = append(*did, fmt.Sprintf("postponed %s by %v", receipt, delay))
 				return nil
-			}},
+			}}},
 	}, did
 }
 
@@ -41,9 +41,14 @@ func message(text string, n int) events.SQSMessage {
 // handled returns the messages that are reported as failed.
 func (w *world) handled(q *queue, messages ...events.SQSMessage) string {
 	w.Helper()
-	response, err := q.handle(w.Context(), events.SQSEvent{Records: messages})
+	payload, err := json.Marshal(events.SQSEvent{Records: messages})
 	if err != nil {
 		w.Fatal(err)
+	}
+	given, err := q.called(w.Context(), payload)
+	response, ok := given.(events.SQSEventResponse)
+	if err != nil || !ok {
+		w.Fatalf("%v, %v", given, err)
 	}
 	var all []string
 	for _, f := range response.BatchItemFailures {
@@ -97,7 +102,39 @@ func TestMessagesWhoseWorkFailsAreReportedAlone(t *testing.T) {
 	if l := w.lines("messages"); len(l) != 1 || l[0]["MessagesFailed"] != 2.0 {
 		t.Errorf("%v", l)
 	}
-	if _, err := q.handle(t.Context(), events.SQSEvent{}); err == nil {
-		t.Error("an event of something else is taken")
+	for _, payload := range []string{`{}`, `{"Records":[]}`, `[]`, `{"source":"aws.scheduler"}`} {
+		if given, err := q.called(t.Context(), json.RawMessage(payload)); err == nil {
+			t.Errorf("%s, an event of something else, is taken: %v", payload, given)
+		}
+	}
+}
+
+func TestATickIsDoneInEveryWorkspaceWhoeverFails(t *testing.T) {
+	w := newWorld(t, nil)
+	for _, name := range []string{"bad", "zeta"} {
+		if err := w.keys.EnsureWorkspace(t.Context(), name, "test-key-not-secret-"+name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	q, did := w.queue(nil, false)
+	q.Tick = func(ctx context.Context, workspace string) error {
+		if workspace == "bad" {
+			return errors.New("no use")
+		}
+		return q.Send(ctx, workspace, 0)
+	}
+	const event = `{"version":"0","detail-type":"Scheduled Event","source":"aws.scheduler","detail":"{}"}`
+	if given, err := q.called(t.Context(), json.RawMessage(event)); given != nil || err == nil || err.Error() != "workspace bad: no use" {
+		t.Errorf("%v, %v", given, err)
+	}
+	if got := strings.Join(*did, "; "); got != "sent acme after 0s; sent zeta after 0s" {
+		t.Errorf("%s", got)
+	}
+	if l := w.lines("tick"); len(l) != 1 || l[0]["TicksFailed"] != 1.0 || l[0]["Workspaces"] != 3.0 {
+		t.Errorf("%v", l)
+	}
+	// A message is one beside it.
+	if got := w.handled(q, message("a", 1)); got != "" {
+		t.Errorf("failed: %s", got)
 	}
 }

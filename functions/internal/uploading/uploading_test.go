@@ -48,15 +48,18 @@ func TestAFileGoesThroughBucketAndQueue(t *testing.T) {
 		Table: store, Keys: access.New(store, nil), Engine: resource.New(resource.Config{Table: store, Root: catalog.Root}),
 		Calls: calls.New(store, api.Functions(catalog.All()), calls.Options{}), AWS: endpoint,
 	}
-	if _, err := uploading.Open(env); err == nil {
+	if _, err := uploading.Job(env); err == nil {
 		t.Error("opened without a bucket and a queue")
 	}
 	env.Settings = config.Config{UploadsBucket: "uploads", UploadsQueue: aws.ToString(made.QueueUrl)}
-	s, err := uploading.Open(env)
+	s, _, err := uploading.Open(env)
 	if err != nil {
 		t.Fatal(err)
 	}
-	work := uploading.Work(s)
+	job, err := uploading.Job(env)
+	if err != nil {
+		t.Fatal(err)
+	}
 	// next does the work of the message that must be in the queue.
 	next := func() {
 		t.Helper()
@@ -64,7 +67,7 @@ func TestAFileGoesThroughBucketAndQueue(t *testing.T) {
 		if err != nil || len(got.Messages) != 1 {
 			t.Fatalf("%d messages, %v", len(got.Messages), err)
 		}
-		if more, err := work(t.Context(), aws.ToString(got.Messages[0].Body)); more || err != nil {
+		if more, err := job.Work(t.Context(), aws.ToString(got.Messages[0].Body)); more || err != nil {
 			t.Fatalf("%v, %v", more, err)
 		}
 		if _, err := client.DeleteMessage(t.Context(), &sqs.DeleteMessageInput{QueueUrl: made.QueueUrl, ReceiptHandle: got.Messages[0].ReceiptHandle}); err != nil {
@@ -105,11 +108,11 @@ func TestAFileGoesThroughBucketAndQueue(t *testing.T) {
 		t.Errorf("logged: %+v, %v", log, err)
 	}
 	for _, text := range []string{"", "{}", `{"workspace":"acme"}`, "[]", `{"upload":"x"}`} {
-		if _, err := work(t.Context(), text); err == nil {
+		if _, err := job.Work(t.Context(), text); err == nil {
 			t.Errorf("the message %q is taken", text)
 		}
 	}
-	if more, err := work(t.Context(), `{"workspace":"beta","upload":"`+u.ID+`"}`); more || err != nil {
+	if more, err := job.Work(t.Context(), `{"workspace":"beta","upload":"`+u.ID+`"}`); more || err != nil {
 		t.Errorf("another workspace's: %v, %v", more, err)
 	}
 }
