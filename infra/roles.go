@@ -55,9 +55,9 @@ const consoleFunction = "console"
 func apiFunctions() []string { return api.Functions(catalog.All()) }
 
 // Functions returns the names of all functions: those behind the gateway, then
-// the one that works on uploads, the rollup and the clock.
+// the one that works on uploads, the one that runs sources, the rollup and the clock.
 func Functions() []string {
-	return append(apiFunctions(), consoleFunction, uploadsFunction, "rollup", "clock")
+	return append(apiFunctions(), consoleFunction, uploadsFunction, syncFunction, "rollup", "clock")
 }
 
 // ofPeople are the partitions of who may sign in to the console and of what they
@@ -84,9 +84,15 @@ func Grants(function string) Grant {
 		for _, f := range append(catalog.All(), subscriptions.Movements) {
 			g.Write = append(append(g.Write, ofFamily(f)...), marks(f))
 		}
-	case uploadsFunction:
-		// It writes what the functions of all families may.
-		g.Write = slices.Concat(unfinished, []string{locksPartitions, callsPartitions, uploadsPartitions, batchesPartitions})
+	case uploadsFunction, syncFunction:
+		// They write what the functions of all families may.
+		g.Write = slices.Concat(unfinished, []string{locksPartitions})
+		if function == syncFunction {
+			g.Read = []string{workspacesPartition, moneyPartitions}
+			g.Write = append(g.Write, ofSources...)
+		} else {
+			g.Write = append(g.Write, callsPartitions, uploadsPartitions, batchesPartitions)
+		}
 		for _, f := range catalog.All() {
 			g.Write = append(append(g.Write, ofFamily(f)...), "*/ids")
 		}
@@ -179,6 +185,9 @@ func Roles() ([]byte, error) {
 		if function == consoleFunction || function == uploadsFunction {
 			statements = append(statements, uploadsStatements(function)...)
 		}
+		if function == syncFunction {
+			statements = append(statements, syncStatements()...)
+		}
 		resources[id+"Role"] = object{
 			"Type": "AWS::IAM::Role",
 			"Properties": object{
@@ -198,6 +207,7 @@ func Roles() ([]byte, error) {
 		"DeadLettersArn":   parameter("ARN of the queue of changes that could not be read"),
 		"KeyArn":           parameter("ARN of the key that encrypts table, files and logs"),
 		"UploadsBucketArn": parameter("ARN of the bucket of uploaded files"), "UploadsQueueArn": parameter("ARN of the queue of the work on them"),
+		"SourcesQueueArn":  parameter("ARN of the queue of the runs of sources"),
 		"LogRetentionDays": object{"Type": "Number", "Description": "How long logs are kept"},
 	}, "Resources": resources, "Outputs": outputs})
 }

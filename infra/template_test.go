@@ -157,7 +157,7 @@ func TestEveryFunctionHasItsPlaceInTheTemplate(t *testing.T) {
 				t.Errorf("%s of %s is %v, want %v", name, id, properties[name], want)
 			}
 		}
-		if function == "rollup" || function == "clock" || function == uploadsFunction {
+		if slices.Contains([]string{"rollup", "clock", uploadsFunction, syncFunction}, function) {
 			continue
 		}
 		if got, want := at(t, resources, id+"Calls", "Properties", "FunctionName"), (object{"Ref": id + ".Alias"}); !reflect.DeepEqual(got, want) {
@@ -188,9 +188,11 @@ func TestFilesAndWorkOnThemLastAsLongAsTheCodeSays(t *testing.T) {
 	if days := at(t, rules[0], "ExpirationInDays"); time.Duration(days.(int))*24*time.Hour != files.Life {
 		t.Errorf("files are kept for %v days", days)
 	}
-	timeout := at(t, resources, "UploadsFunction", "Properties", "Timeout").(int)
-	if visible := at(t, resources, "UploadsQueue", "Properties", "VisibilityTimeout").(int); visible <= timeout {
-		t.Errorf("a message comes again after %d seconds, its work may take %d", visible, timeout)
+	for queue, function := range map[string]string{"UploadsQueue": "UploadsFunction", "SourcesQueue": "SyncFunction"} {
+		timeout := at(t, resources, function, "Properties", "Timeout").(int)
+		if visible := at(t, resources, queue, "Properties", "VisibilityTimeout").(int); visible <= timeout {
+			t.Errorf("a message of %s comes again after %d seconds, its work may take %d", queue, visible, timeout)
+		}
 	}
 }
 

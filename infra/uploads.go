@@ -10,6 +10,9 @@ const (
 	batchesPartitions = "*/uploads/*"
 )
 
+// work is what a function may do with a queue that calls it.
+var work = []string{"sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"}
+
 // uploadsStatements returns what a function may do with the files of uploads, of
 // any workspace, and with the queue of the work on them. The console takes files
 // in, by forms that browsers send on the strength of its role, and hands out those
@@ -32,7 +35,7 @@ func uploadsStatements(function string) []object {
 	}
 	if function == uploadsFunction {
 		statements = append(statements,
-			allow([]string{"sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"}, ref("UploadsQueueArn"), nil))
+			allow(work, ref("UploadsQueueArn"), nil))
 	}
 	return statements
 }

@@ -50,6 +50,9 @@ type Config struct {
 	// UploadsBucket (UPLOADS_BUCKET) is the bucket of uploaded files, UploadsQueue
 	// (UPLOADS_QUEUE) the URL of the queue of the work on them; unused on one machine.
 	UploadsBucket, UploadsQueue string
+	// SourcesQueue (SOURCES_QUEUE) is the URL of the queue of the runs of sources;
+	// unused on one machine.
+	SourcesQueue string
 	// Deployment (DEPLOYMENT) names the deployment in what functions measure.
 	Deployment string
 	// Buffer (RESPONSE_MODE "buffer", else "stream") has functions return whole
@@ -81,6 +84,7 @@ func From(getenv func(string) string) (Config, error) {
 		Table:         getenv("TABLE_NAME"),
 		UploadsBucket: getenv("UPLOADS_BUCKET"),
 		UploadsQueue:  getenv("UPLOADS_QUEUE"),
+		SourcesQueue:  getenv("SOURCES_QUEUE"),
 		Deployment:    text("DEPLOYMENT", "tenure"),
 	}
 	switch mode := text("RESPONSE_MODE", "stream"); mode {

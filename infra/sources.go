@@ -1,0 +1,23 @@
+package infra
+
+import "tenure/core/sources"
+
+// syncFunction is the name of the function that runs the sources.
+const syncFunction = "sync"
+
+// ofSources are the partitions of sources, of their credentials, runs and reports,
+// and of what is remembered of their records (see core/sources).
+var ofSources = []string{"*/sources", "*/sources/*"}
+
+// moneyPartitions are where it stands what amounts of a workspace are in.
+const moneyPartitions = "*/money"
+
+// syncStatements returns what the function may do with the queue of the runs of
+// sources, and with their credentials.
+func syncStatements() []object {
+	return []object{
+		allow(work, ref("SourcesQueueArn"), nil),
+		allow([]string{"sqs:SendMessage"}, ref("SourcesQueueArn"), nil),
+		sealing(sources.CredentialsPurpose),
+	}
+}
