@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// purpose is what sealed credentials are bound to.
-	purpose = "source.credentials"
+	// CredentialsPurpose is what sealed credentials are bound to.
+	CredentialsPurpose = "source.credentials"
 	// refreshLease is how long one may take that refreshes a token, and refreshPatience
 	// is how long others wait for it.
 	refreshLease    = time.Minute
@@ -84,7 +84,7 @@ func (s *Store) loadSealed(ctx context.Context, key table.Key) (*sealed, error) 
 
 // open returns the credentials in the open.
 func (s *Store) open(ctx context.Context, workspace string, key table.Key, stored *sealed) (*connector.Credentials, error) {
-	text, err := s.Sealer.Open(ctx, secrets.Binding{Workspace: workspace, Purpose: purpose}, stored.Sealed)
+	text, err := s.Sealer.Open(ctx, secrets.Binding{Workspace: workspace, Purpose: CredentialsPurpose}, stored.Sealed)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ func (s *Store) storeSealed(ctx context.Context, workspace string, key table.Key
 		return err
 	}
 	stored := sealed{Credential: about}
-	if stored.Sealed, err = s.Sealer.Seal(ctx, secrets.Binding{Workspace: workspace, Purpose: purpose}, text); err != nil {
+	if stored.Sealed, err = s.Sealer.Seal(ctx, secrets.Binding{Workspace: workspace, Purpose: CredentialsPurpose}, text); err != nil {
 		return err
 	}
 	stored.Granted, stored.Refused, stored.TokenExpires, stored.RefreshExpires = false, false, 0, 0
