@@ -51,6 +51,8 @@ type client struct {
 	credentials *Credentials
 	auth        *Auth
 	base        *url.URL
+	// sent are the headers by which the last request was authenticated.
+	sent []string
 	// until is when the system has said that there will be requests again.
 	until time.Time
 }
@@ -595,9 +597,14 @@ func (c *client) once(ctx context.Context, call *Call) (*Answer, error) {
 	if t := c.credentials.Token; t != nil {
 		secrets["access_token"] = t.Access
 	}
+	c.sent = c.sent[:0]
 	for name, text := range c.auth.Headers {
 		if err := s.header(ctx, request.Header, name, text, secrets, nil); err != nil {
 			return nil, fmt.Errorf("%w: %s cannot be sent", ErrCredentials, name)
+		}
+		// Basic credentials are secret as a whole, with the user's name in them.
+		if _, code, scheme := strings.Cut(request.Header.Get(name), " "); scheme {
+			c.sent = append(c.sent, code)
 		}
 	}
 	response, err := c.http.Do(request)
@@ -659,7 +666,7 @@ func (c *client) scrub(err error) error {
 	if err == nil || c.credentials == nil {
 		return err
 	}
-	var secrets []string
+	secrets := slices.Clone(c.sent)
 	for _, setting := range c.auth.Settings {
 		if setting.Secret {
 			secrets = append(secrets, c.credentials.Values[setting.Name])
