@@ -239,6 +239,9 @@ func (s *Server) Answer(pattern, name string) {
 	s.Handle(pattern, func(*Request) any { return s.Data(name) })
 }
 
+// Now is the time, for handlers.
+func (s *Server) Now() time.Time { return s.now() }
+
 // RoundTrip answers a request.
 func (s *Server) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := r.Context().Err(); err != nil {
@@ -538,6 +541,9 @@ type Cut struct {
 	// Offset is how many rows come before, Total how many there are, Page the number
 	// of this page, and Pages how many there are.
 	Offset, Total, Page, Pages int
+	// Taken is when the first page of a Cursor was asked for: what has changed since
+	// is not in the list.
+	Taken time.Time
 }
 
 // cursor is a list of which some pages have been read.
@@ -545,12 +551,13 @@ type cursor struct {
 	rows   []Row
 	offset int
 	size   int
+	taken  time.Time
 }
 
 // Cursor cuts a list whose next page is asked for by a token, which is "" for the
 // first page: only then rows is called.
 func (q *Request) Cursor(token string, size int, rows func() []Row) Cut {
-	c := &cursor{size: q.choose(size)}
+	c := &cursor{size: q.choose(size), taken: q.s.now()}
 	if token == "" {
 		c.rows = rows()
 	} else if c = q.s.cursors[token]; c == nil {
@@ -560,7 +567,7 @@ func (q *Request) Cursor(token string, size int, rows func() []Row) Cut {
 	cut := c.cut()
 	if !cut.Last {
 		cut.Token = fmt.Sprintf("cursor+/%d=", len(q.s.cursors)) // has to be escaped
-		q.s.cursors[cut.Token] = &cursor{rows: c.rows, offset: c.offset + c.size, size: c.size}
+		q.s.cursors[cut.Token] = &cursor{rows: c.rows, offset: c.offset + c.size, size: c.size, taken: c.taken}
 	}
 	return cut
 }
@@ -606,7 +613,7 @@ func (q *Request) choose(size int) int {
 func (c *cursor) cut() Cut {
 	from := min(max(c.offset, 0), len(c.rows))
 	to := min(from+c.size, len(c.rows))
-	cut := Cut{Rows: c.rows[from:to], Last: to == len(c.rows), Offset: from, Total: len(c.rows)}
+	cut := Cut{Rows: c.rows[from:to], Last: to == len(c.rows), Offset: from, Total: len(c.rows), Taken: c.taken}
 	cut.Page, cut.Pages = c.offset/c.size+1, (len(c.rows)+c.size-1)/c.size
 	if cut.Rows == nil {
 		cut.Rows = []Row{} // an empty array, not null

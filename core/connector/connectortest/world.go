@@ -74,6 +74,7 @@ type vault struct {
 	refreshing sync.Mutex
 	mu         sync.Mutex
 	now        connector.Credentials
+	were       []string // access tokens that have been stored
 }
 
 func (v *vault) load(context.Context) (*connector.Credentials, error) {
@@ -97,15 +98,16 @@ func (v *vault) refresh(ctx context.Context, old string, fetch func(context.Cont
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.now.Token = token
+	v.were = append(v.were, token.Access)
 	c.Token = token
 	return c, nil
 }
 
-// stored reports whether an access token is the one that is kept.
+// stored reports whether an access token is kept, or has been.
 func (v *vault) stored(access string) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.now.Token != nil && v.now.Token.Access == access
+	return v.now.Token != nil && v.now.Token.Access == access || slices.Contains(v.were, access)
 }
 
 // world opens a stand-in for requests made with a way to authenticate.
