@@ -247,6 +247,9 @@ type Fact struct {
 
 // Detail is a list that belongs to a record and has to be asked for by itself.
 type Detail struct {
+	// For is the family whose feed the detail is for: if that is off, nothing is asked
+	// for. Empty: it is part of the record whatever becomes of that.
+	For string
 	// When is an expression over the record, true if there is something to ask
 	// for; empty for always.
 	When string

@@ -248,6 +248,7 @@ func (c *checker) stream(st *Stream, known []string) {
 	}
 	c.facts(where, st.Facts)
 	for _, d := range st.Details {
+		c.that(d.For == "" || slices.ContainsFunc(st.Feeds, func(f Feed) bool { return f.Family == d.For }), "%s: a detail is for %s, which it does not feed", where, d.For)
 		c.that(d.Into != "" && d.Items != "", "%s: a detail needs Into and Items", where)
 		c.expression(where+" detail", d.When)
 		c.expression(where+" detail", d.Items)

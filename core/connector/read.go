@@ -191,6 +191,9 @@ func (s *Session) take(ctx context.Context, st *Stream, records []any, page *Pag
 		}
 		if !r.Deleted {
 			for i := range st.Details {
+				if family := st.Details[i].For; family != "" && s.Off != nil && s.Off(st.Name, family) {
+					continue
+				}
 				if err := s.detail(ctx, &st.Details[i], r.Value); err != nil {
 					return fmt.Errorf("record %s: %w", clip(r.ID), err)
 				}

@@ -74,6 +74,8 @@ type Config struct {
 	Refresh func(ctx context.Context, old string, fetch func(ctx context.Context, c *Credentials) (*Token, error)) (*Credentials, error)
 	// Env is what expressions see beside that.
 	Env mapping.Env
+	// Off reports whether a feed is off, by its stream and family; nil if none is.
+	Off func(stream, family string) bool
 	// Transport sends requests; nil for http.DefaultTransport.
 	Transport http.RoundTripper
 	// Requests, if not 0, is how many requests may be sent per Limits.Per.

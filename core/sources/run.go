@@ -184,6 +184,10 @@ func (r *run) open(ctx context.Context) error {
 	if r.session, err = connector.Open(ctx, connector.Config{
 		Connector: r.connector, Settings: settings, Load: load, Refresh: refresh, Transport: r.Transport, Requests: r.source.Requests,
 		Env: mapping.Env{Currency: money.Currency, Rates: money.Rates, Zone: zone}, Now: r.Now, Sleep: r.Sleep,
+		Off: func(stream, family string) bool {
+			st := streamOf(r.connector, stream)
+			return !slices.ContainsFunc(st.Feeds, func(f connector.Feed) bool { return f.Family == family && r.source.feeds(st, &f) })
+		},
 	}); err != nil {
 		return err
 	}
