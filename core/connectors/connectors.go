@@ -14,10 +14,12 @@ const overlap = 5 * time.Minute
 // All returns every connector, in the order of names.
 func All() []*connector.Connector {
 	return []*connector.Connector{
+		braintree,
 		chargebee,
 		chargify,
 		recurly,
 		stripe,
+		zuora,
 	}
 }
 
