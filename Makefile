@@ -11,6 +11,7 @@ CHROMIUM     := $(TOOLS)/chromium
 PYTHON_TOOLS := schemathesis sam checkov ministack
 
 STATICCHECK_VERSION := v0.8.2
+STRIPE_MOCK_VERSION := v0.203.0
 
 # How everything but the race detector is compiled: without a C compiler, and
 # the same way each time, so that no dependency is compiled more often than needed.
@@ -113,7 +114,7 @@ fmt: ## format the code
 clean: ## remove what was built and installed here, but no data
 	rm -rf $(BUILD) $(TOOLS)
 
-tools: $(TOOLS)/.staticcheck $(DYNAMODB)/.installed $(CHROMIUM)/.installed $(PYTHON_TOOLS:%=$(TOOLS)/%/.installed) ## install the tools of the tests into .tools
+tools: $(TOOLS)/.staticcheck $(TOOLS)/.stripe-mock $(DYNAMODB)/.installed $(CHROMIUM)/.installed $(PYTHON_TOOLS:%=$(TOOLS)/%/.installed) ## install the tools of the tests into .tools
 
 $(TOOLS)/.staticcheck: Makefile
 	@echo "installing staticcheck $(STATICCHECK_VERSION)"
@@ -121,6 +122,15 @@ $(TOOLS)/.staticcheck: Makefile
 	  touch $@; \
 	else \
 	  $(call left_out,staticcheck: it could not be installed); \
+	fi
+
+# Stripe's own stand-in for its API, which knows its description.
+$(TOOLS)/.stripe-mock: Makefile
+	@echo "installing stripe-mock $(STRIPE_MOCK_VERSION)"
+	@if $(PLAIN) GOBIN=$(TOOLS)/bin go install github.com/stripe/stripe-mock@$(STRIPE_MOCK_VERSION); then \
+	  touch $@; \
+	else \
+	  $(call left_out,the test on stripe-mock: it could not be installed); \
 	fi
 
 # AWS's own DynamoDB Local. Without Java or Maven the tests that need it are left out.
