@@ -130,7 +130,7 @@ func (w *world) granted(ctx context.Context, auth *connector.Auth, st *connector
 	if err != nil {
 		return err
 	}
-	w.vault.now.Token = token
+	w.vault.keep(token)
 	_, err = whole(ctx, w, st, ids)
 	return err
 }

@@ -95,19 +95,24 @@ func (v *vault) refresh(ctx context.Context, old string, fetch func(context.Cont
 	if err != nil {
 		return nil, err
 	}
+	v.keep(token)
+	c.Token = token
+	return c, nil
+}
+
+// keep stores a token.
+func (v *vault) keep(token *connector.Token) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.now.Token = token
 	v.were = append(v.were, token.Access)
-	c.Token = token
-	return c, nil
 }
 
 // stored reports whether an access token is kept, or has been.
 func (v *vault) stored(access string) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.now.Token != nil && v.now.Token.Access == access || slices.Contains(v.were, access)
+	return slices.Contains(v.were, access)
 }
 
 // world opens a stand-in for requests made with a way to authenticate.
@@ -130,7 +135,7 @@ func (s *subject) world(auth *connector.Auth) (*world, error) {
 			server.oauth.expires = Start.Add(server.oauth.Lifetime)
 			token.Expires = server.oauth.expires.UnixMilli()
 		}
-		w.vault.now.Token = token
+		w.vault.keep(token)
 	}
 	server.now, server.stored, server.hosts = w.clock.Now, w.vault.stored, s.Hosts
 	if s.description != nil {
