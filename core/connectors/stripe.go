@@ -111,7 +111,7 @@ func stripeRest(name, path, query string) connector.Detail {
 func stripeChanges(list, types, deleted string) *connector.Changes {
 	return &connector.Changes{
 		Request: connector.Request{Path: "/events", Query: `{limit: 100, starting_after: $page, "types[]": ` + types + `, "created[gte]": ($since | unix)}`},
-		Paging:  stripeNext, Items: `.data[] | {id: .data.object.id, deleted: (.type == "` + deleted + `")}`,
+		Paging:  connector.AfterLast(".event", ".has_more"), Items: `.data[] | {id: .data.object.id, deleted: (.type == "` + deleted + `"), event: .id}`,
 		Get: connector.Request{Path: "/" + list + `/\(.id)`}, Record: "if .deleted == true then null else . end", Kept: 29 * 24 * time.Hour,
 	}
 }
