@@ -25,6 +25,25 @@ func functions(env *Env) []gojq.CompilerOption {
 		return gojq.WithFunction(name, 0, 0, func(v any, _ []any) any { return result(v, func() (any, error) { return f(v) }) })
 	}
 	options := []gojq.CompilerOption{
+		gojq.WithFunction(bounded, 0, 0, func(v any, _ []any) any {
+			if within(v, maxPathOutput) < 0 {
+				return refuse(core.TooLarge, "what is put together is too large")
+			}
+			return v
+		}),
+		gojq.WithFunction(key, 0, 0, func(v any, _ []any) any {
+			switch v.(type) {
+			case []any, map[string]any:
+				return refuse(core.WrongType, "in brackets must be a text or a number")
+			}
+			return v
+		}),
+		gojq.WithFunction(numeric, 0, 0, func(v any, _ []any) any {
+			if _, ok := rational(v); !ok || isText(v) {
+				return refuse(core.WrongType, "only numbers can be reckoned with, of at most %d digits", longestNumber)
+			}
+			return v
+		}),
 		of("seconds", func(v any) (any, error) { return instant(v, 1000) }),
 		of("millis", func(v any) (any, error) { return instant(v, 1) }),
 		of("time", func(v any) (any, error) { return parseTime(v, env.Zone) }),
@@ -111,6 +130,11 @@ func refuse(code core.Code, format string, args ...any) *core.Failure {
 	return &core.Failure{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
+func isText(v any) bool {
+	_, ok := v.(string)
+	return ok
+}
+
 // number returns a whole number as jq has it.
 func number(n int64) any { return json.Number(strconv.FormatInt(n, 10)) }
 
@@ -133,6 +157,9 @@ func rational(v any) (*big.Rat, bool) {
 	case int:
 		return new(big.Rat).SetInt64(int64(v)), true
 	case *big.Int:
+		if v.BitLen() > 4*longestNumber {
+			return nil, false
+		}
 		return new(big.Rat).SetInt(v), true
 	case float64:
 		if math.IsNaN(v) || math.IsInf(v, 0) {

@@ -29,6 +29,9 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
+	"math/big"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -42,13 +45,16 @@ const (
 	maxExpression = 4000
 	// maxPath is that of one that an administrator writes.
 	maxPath = 1000
-	// timeout bounds one evaluation: no honest one takes a thousandth of it.
-	timeout = 5 * time.Second
+	// What an evaluation may take, and what one output may measure (see within): for
+	// an expression of a declaration, which may be a page, and for one that an
+	// administrator writes, which is for a field. No honest one comes near it.
+	timeout, maxOutput         = 5 * time.Second, 64 << 20
+	pathTimeout, maxPathOutput = time.Second, 1 << 20
 )
 
 // Env is what the expressions of one source see beside their input.
 type Env struct {
-	// Currency is the workspace's, an ISO 4217 code; empty: amounts have no meaning.
+	// Currency is the workspace's, an ISO 4217 code; empty: amounts are refused.
 	Currency string
 	// Rates say how many units of Currency one unit of another currency is worth, as
 	// decimal text by code.
@@ -61,9 +67,11 @@ type Env struct {
 
 // Program is a compiled expression. It is safe for concurrent use.
 type Program struct {
-	code *gojq.Code
-	text string
-	vars int
+	code    *gojq.Code
+	text    string
+	vars    int
+	timeout time.Duration
+	most    int
 }
 
 // String returns the expression.
@@ -76,21 +84,21 @@ func Compile(expression string, env *Env, vars ...string) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	return compile(query, expression, env, vars)
+	return compile(query, &Program{text: expression, timeout: timeout, most: maxOutput}, env, vars)
 }
 
 // CompilePath compiles an expression that an administrator has written. Only what
-// cannot take long or much memory is allowed: see allowed. A *core.Failure says
+// cannot take long or much memory is allowed: see restrict. A *core.Failure says
 // what is not.
 func CompilePath(expression string, env *Env, vars ...string) (*Program, error) {
 	query, err := parse(expression, maxPath)
 	if err != nil {
 		return nil, err
 	}
-	if err := allowed(query); err != nil {
+	if err := restrict(query); err != nil {
 		return nil, err
 	}
-	return compile(query, expression, env, vars)
+	return compile(query, &Program{text: expression, timeout: pathTimeout, most: maxPathOutput}, env, vars)
 }
 
 func parse(expression string, longest int) (*gojq.Query, error) {
@@ -104,16 +112,21 @@ func parse(expression string, longest int) (*gojq.Query, error) {
 	return query, nil
 }
 
-func compile(query *gojq.Query, expression string, env *Env, vars []string) (*Program, error) {
+func compile(query *gojq.Query, p *Program, env *Env, vars []string) (*Program, error) {
+	if env == nil {
+		env = &Env{}
+	}
 	names := make([]string, len(vars))
 	for i, v := range vars {
 		names[i] = "$" + v
 	}
-	code, err := gojq.Compile(query, append(functions(env), gojq.WithVariables(names))...)
+	var err error
+	p.code, err = gojq.Compile(query, append(functions(env), gojq.WithVariables(names))...)
 	if err != nil {
-		return nil, &core.Failure{Code: core.Malformed, Message: fmt.Sprintf("the expression %q cannot be used: %v", expression, err)}
+		return nil, &core.Failure{Code: core.Malformed, Message: fmt.Sprintf("the expression %q cannot be used: %v", p.text, err)}
 	}
-	return &Program{code: code, text: expression, vars: len(vars)}, nil
+	p.vars = len(vars)
+	return p, nil
 }
 
 // First returns the first output of the expression; nil if there is none.
@@ -124,25 +137,83 @@ func (p *Program) First(ctx context.Context, input any, values ...any) (any, err
 	return nil, nil
 }
 
-// All yields the outputs of the expression, and an error at most as the last.
-func (p *Program) All(ctx context.Context, input any, values ...any) iter.Seq2[any, error] {
+// All yields the outputs of the expression, and an error at most as the last: a
+// *core.Failure if the expression cannot be applied to the input, takes too long or
+// has too large an output; else that of ctx. Values that are missing are null.
+func (p *Program) All(parent context.Context, input any, values ...any) iter.Seq2[any, error] {
 	return func(yield func(any, error) bool) {
-		ctx, cancel := context.WithTimeout(ctx, timeout)
-		defer cancel()
-		all := make([]any, p.vars)
+		ctx, stop := context.WithCancel(parent)
+		defer stop()
+		all := make([]any, max(p.vars, len(values))) // too many are an error of jq's
 		copy(all, values)
+		// What the caller does between outputs does not count.
+		left := p.timeout
+		timer := time.AfterFunc(left, stop)
+		defer timer.Stop()
 		outputs := p.code.RunWithContext(ctx, input, all...)
 		for {
+			started := time.Now()
 			v, ok, err := next(outputs)
+			timer.Stop()
+			left -= time.Since(started)
 			switch {
-			case err != nil:
-				yield(nil, p.explain(err))
+			case err != nil && parent.Err() != nil:
+				yield(nil, parent.Err())
 				return
-			case !ok, !yield(v, nil):
+			case err != nil && ctx.Err() != nil:
+				yield(nil, refuse(core.OutOfRange, "%s: it takes too long", clip(p.text)))
+				return
+			case err != nil:
+				if err = p.explain(err); err != nil {
+					yield(nil, err)
+				}
+				return
+			case !ok:
+				return
+			case within(v, p.most) < 0:
+				yield(nil, refuse(core.TooLarge, "%s: the result is too large", clip(p.text)))
+				return
+			case !yield(v, nil):
 				return
 			}
+			timer.Reset(max(left, 0))
 		}
 	}
+}
+
+// within returns what is left of a number of bytes after about as many as a value
+// has as JSON; less than 0 if they do not suffice. A value may have the same part
+// in many places, so that it cannot be measured whole. For NaN and the infinities,
+// which JSON has not, nothing suffices.
+func within(v any, left int) int {
+	switch v := v.(type) {
+	case string:
+		return left - len(v) - 2
+	case json.Number:
+		return left - len(v)
+	case *big.Int:
+		return left - v.BitLen()/3
+	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return -1
+		}
+		return left - 4
+	case []any:
+		left -= 2
+		for i := 0; i < len(v) && left >= 0; i++ {
+			left = within(v[i], left-1)
+		}
+	case map[string]any:
+		left -= 2
+		for name, member := range v {
+			if left = within(member, left-len(name)-4); left < 0 {
+				break
+			}
+		}
+	default:
+		left -= 4
+	}
+	return left
 }
 
 // next returns the next output. A panic, which none is known to be possible of, is
@@ -160,16 +231,23 @@ func next(outputs gojq.Iter) (v any, ok bool, err error) {
 	return v, ok, nil
 }
 
-// explain returns an error without jq's own words around it.
+// explain returns an error as the caller's to mend; nil if there is none. What jq
+// says of values is left out: they may be secret.
 func (p *Program) explain(err error) error {
 	if failure, ok := errors.AsType[*core.Failure](err); ok {
 		return failure
 	}
-	var halt *gojq.HaltError
-	if errors.As(err, &halt) && halt.Value() == nil {
-		return nil
+	message := err.Error()
+	if own, ok := errors.AsType[gojq.ValueError](err); ok { // of error() or halt
+		value := own.Value()
+		if halt := (*gojq.HaltError)(nil); errors.As(err, &halt) && value == nil {
+			return nil
+		}
+		message, _ = value.(string)
+	} else if at := strings.IndexAny(message, "(\"[{"); at >= 0 {
+		message = strings.TrimRight(message[:at], " :")
 	}
-	return fmt.Errorf("%s: %w", p.text, err)
+	return refuse(core.WrongType, "%s: %s", clip(p.text), message)
 }
 
 // Decode reads one JSON text of at most limit bytes. Numbers are json.Number. A text

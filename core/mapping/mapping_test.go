@@ -117,13 +117,16 @@ func TestAnAdministratorsExpressionMayNotDoEverything(t *testing.T) {
 	for _, good := range []string{
 		`.a.b`, `.fields[] | select(.definition.id == 155) | .value`, `."a b"[0]`, `.a // .b`, `first(.websites[].url)`, `if .x then .y else null end`,
 		`.custom_fields[$settings.account_field]`, `"\(.a)-\(.b)"`, `.a | major("USD")`, `.t | seconds`, `.name | ascii_downcase | test("^a")`, `(.a | not) and .b`,
+		`.a + .b * 12 - 1`, `.a[.b]`, `.a[$settings.x[0]]`, `.a["b"]?`, `."a\(.b)"`, `.a[1:-1]`, `.tags | split(", ")[0] | join("-")`, `-.a`, `.a | contains("x")`, `if .a == 1 then .b elif .c then .d end`,
 	} {
 		if _, err := mapping.CompilePath(good, &mapping.Env{}, "settings"); err != nil {
 			t.Errorf("%s: %v", good, err)
 		}
 	}
 	for _, bad := range []string{
-		`..`, `range(1e9)`, `[.a]`, `{a}`, `.a, .b`, `def f: f; f`, `reduce .[] as $x (0; .+1)`, `. as $x | $x`, `env`, `$ENV`, `input`, `repeat(.)`, `"x" * 1000000`,
+		`..`, `range(1e9)`, `[.a]`, `{a}`, `.a, .b`, `def f: f; f`, `reduce .[] as $x (0; .+1)`, `. as $x | $x`, `env`, `$ENV`, `input`, `repeat(.)`, `_bounded`, `.a | _key`, `$ENV.PATH`, `$__loc__`, `.[env]`, `."\(env)"`, `test(.a)`, `join(.)`, `split(.a)`, `contains(.)`, `join("12345678901")`,
+		`test("(")`, `test("(.{99}){9}")`, `"` + strings.Repeat(`\(.)`, 21) + `"`, `.a % 2`, `{} | .a`, `@text`, `[]`, `-range(9)`, `.[range(9)]`, `.[1:range(9)]`, `if env then 1 else 2 end`, `if . then env else 2 end`, `if . then 1 elif env then 3 else 2 end`,
+		`.a.b[0].c | first(env)`, `.a?.b[input]`, `(env)`, `try error("x")`, `?//`, `.a as [$x] | 1`, `getpath(.a)`, `error`, `now`, `halt`, `ltrimstr(env)`, `.a and env`, `.a //= 1`, `tojson`, `@uri "\(.)"`,
 		`limit(3; .[])`, `recurse`, `until(false; .)`, `foreach .[] as $x (0; .)`, `label $x | break $x`, `.a = 1`, `@base64 "\(.)"  | error`, `debug`, `import "a" as a; .`, `.a |= .b`, `try .a catch .`, `.[`, ``,
 		strings.Repeat(".a", 600), `gsub("a"; "b")`, `ltrimstr([.])`,
 	} {
