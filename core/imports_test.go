@@ -113,7 +113,7 @@ var rules = []struct {
 		"an upload is about any family's files, wherever they lie and whoever sends them"},
 	{in("core/calls"), oursBut("core", "core/table"), false,
 		"calls are logged the same whatever they are about, and whoever made them"},
-	{in("core/mapping"), oursBut("core"), false,
+	{in("core/mapping"), oursBut("core", "core/schema"), false,
 		"an expression knows what it is given and nothing else"},
 	{in("core/connector"), oursBut("core", "core/schema", "core/mapping"), false,
 		"how a system is read has nothing to do with what its records are for"},

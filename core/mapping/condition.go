@@ -7,9 +7,8 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/text/cases"
-
 	"tenure/core"
+	"tenure/core/schema"
 )
 
 // Operators are the operators of conditions: those of the API's search.
@@ -49,7 +48,6 @@ func (c *Condition) Check() error {
 	return nil
 }
 
-// variables of an administrator's expressions are those of all of them.
 func (c *Condition) compiled() (*Program, error) {
 	c.once.Do(func() { c.program, c.err = CompilePath(c.Path, &Env{}) })
 	return c.program, c.err
@@ -92,7 +90,7 @@ func (c *Condition) Match(ctx context.Context, record any) (bool, error) {
 	case "isTrue", "isFalse":
 		return strings.EqualFold(text, strings.ToLower(strings.TrimPrefix(c.Operator, "is"))), nil
 	case "like", "notLike":
-		return strings.Contains(fold(text), fold(c.Value)) != negative, nil
+		return strings.Contains(schema.Fold(text), schema.Fold(c.Value)) != negative, nil
 	}
 	left, isNumber := rational(v)
 	right, comparable := rational(c.Value)
@@ -117,5 +115,3 @@ func (c *Condition) Match(ctx context.Context, record any) (bool, error) {
 		return order >= 0, nil
 	}
 }
-
-func fold(text string) string { return cases.Fold().String(text) }
