@@ -50,7 +50,11 @@ func functions(env *Env) []gojq.CompilerOption {
 		of("date", parseDate),
 		of("iso", func(v any) (any, error) {
 			ms, err := millisOf(v)
-			return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05Z"), err
+			t := time.UnixMilli(ms).UTC()
+			if err == nil && (t.Year() < 0 || t.Year() > 9999) {
+				return nil, refuse(core.OutOfRange, "the year %d cannot be written", t.Year())
+			}
+			return t.Format("2006-01-02T15:04:05Z"), err
 		}),
 		of("unix", func(v any) (any, error) {
 			ms, err := millisOf(v)
@@ -83,8 +87,11 @@ func functions(env *Env) []gojq.CompilerOption {
 		gojq.WithFunction("localtime", 1, 1, func(v any, args []any) any {
 			return result(v, func() (any, error) {
 				layout, ok := args[0].(string)
-				if !ok || env.Zone == nil {
-					return nil, refuse(core.MissingField, "the time zone is not set")
+				switch {
+				case !ok:
+					return nil, refuse(core.WrongType, "the layout is no text")
+				case env.Zone == nil:
+					return nil, refuse(core.MissingField, "the source's 'zone' is not set")
 				}
 				ms, err := millisOf(v)
 				return time.UnixMilli(ms).In(env.Zone).Format(layout), err
