@@ -376,33 +376,39 @@ func plain(text string) string {
 
 // ---- Money ----
 
-// exponents are how many decimals a currency has where that is not two (ISO 4217).
-var exponents = map[string]int{
-	"BIF": 0, "CLP": 0, "DJF": 0, "GNF": 0, "ISK": 0, "JPY": 0, "KMF": 0, "KRW": 0, "PYG": 0, "RWF": 0, "UGX": 0, "UYI": 0, "VND": 0, "VUV": 0, "XAF": 0, "XOF": 0, "XPF": 0,
-	"BHD": 3, "IQD": 3, "JOD": 3, "KWD": 3, "LYD": 3, "OMR": 3, "TND": 3,
-	"CLF": 4, "UYW": 4,
-}
-
-var currencyCode = regexp.MustCompile(`^[A-Z]{3}$`)
-
-// Exponent returns how many decimals a currency has (ISO 4217).
-func Exponent(code string) int {
-	if n, ok := exponents[code]; ok {
-		return n
+// exponents are how many decimals the currencies of ISO 4217 have, those that ended
+// since 2008 among them: records outlive them. What has none there (gold, the SDR)
+// is no currency here.
+var exponents = func() map[string]int {
+	all := map[string]int{}
+	for decimals, codes := range []string{
+		0: `BIF BYR CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF`,
+		2: `AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW CNY COP COU
+			CRC CUC CUP CVE CZK DKK DOP DZD EEK EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HRK HTG HUF IDR ILS INR IRR JMD
+			KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL LTL LVL MAD MDL MGA MKD MMK MNT MOP MRO MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO
+			NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SKK SLE SLL SOS SRD SSP STD STN SVC SYP SZL THB
+			TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VEF VES WST XCD XCG YER ZAR ZMK ZMW ZWG ZWL`,
+		3: `BHD IQD JOD KWD LYD OMR TND`,
+		4: `CLF UYW`,
+	} {
+		for code := range strings.FieldsSeq(codes) {
+			all[code] = decimals
+		}
 	}
-	return 2
-}
+	return all
+}()
 
 // CheckMoney returns a *core.Failure that names what is wrong with a workspace's
 // currency and rates.
 func CheckMoney(currency string, rates map[string]string) error {
-	if !currencyCode.MatchString(currency) {
+	if _, known := exponents[currency]; !known {
 		return &core.Failure{Code: core.Malformed, Field: "currency", Message: "'currency' must be a code of ISO 4217, such as USD"}
 	}
 	for code, rate := range rates {
+		_, known := exponents[code]
 		r, ok := rational(rate)
 		switch {
-		case !currencyCode.MatchString(code) || code == currency:
+		case !known || code == currency:
 			return &core.Failure{Code: core.Malformed, Field: "rates." + code, Message: "'rates' are by codes of other currencies, such as EUR"}
 		case !ok || r.Sign() <= 0:
 			return &core.Failure{Code: core.OutOfRange, Field: "rates." + code, Message: "'rates." + code + "' must be a number greater than 0"}
@@ -430,18 +436,21 @@ func (e *Env) cents(v, currency any, minor bool, exponent int) (any, error) {
 	code := e.Currency
 	if currency != nil {
 		text, ok := currency.(string)
-		if text = strings.ToUpper(strings.TrimSpace(text)); !ok || !currencyCode.MatchString(text) {
-			return nil, refuse(core.Malformed, "the currency is not a code of ISO 4217")
+		if !ok {
+			return nil, refuse(core.WrongType, "the currency is no text")
 		}
-		code = text
+		code = strings.ToUpper(strings.TrimSpace(text))
 	}
-	if code == "" {
-		return nil, refuse(core.MissingField, "the currency is not known")
+	decimals, known := exponents[code]
+	switch {
+	case e.Currency == "":
+		return nil, refuse(core.MissingField, "the currency of the workspace is not known")
+	case !known:
+		return nil, refuse(core.Malformed, "'%s' is not a currency of ISO 4217", clip(code))
+	case minor && exponent < 0:
+		exponent = decimals
 	}
 	if minor {
-		if exponent < 0 {
-			exponent = Exponent(code)
-		}
 		amount.Quo(amount, power(exponent))
 	}
 	if code != e.Currency {
@@ -451,7 +460,7 @@ func (e *Env) cents(v, currency any, minor bool, exponent int) (any, error) {
 		}
 		amount.Mul(amount, rate)
 	}
-	amount.Mul(amount, power(Exponent(e.Currency)))
+	amount.Mul(amount, power(exponents[e.Currency]))
 	n, err := rounded(amount)
 	if err != nil {
 		return nil, err
