@@ -38,6 +38,12 @@ func functions(env *Env) []gojq.CompilerOption {
 			}
 			return v
 		}),
+		gojq.WithFunction("_short", 0, 0, func(v any, _ []any) any {
+			if text, ok := v.(string); ok && len(text) > longestNumber {
+				return refuse(core.OutOfRange, "a number has at most %d digits", longestNumber)
+			}
+			return v
+		}),
 		gojq.WithFunction(numeric, 0, 0, func(v any, _ []any) any {
 			if _, ok := rational(v); !ok || isText(v) {
 				return refuse(core.WrongType, "only numbers can be reckoned with, of at most %d digits", longestNumber)

@@ -31,6 +31,7 @@ import (
 	"iter"
 	"math"
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -112,6 +113,16 @@ func parse(expression string, longest int) (*gojq.Query, error) {
 	return query, nil
 }
 
+// prelude stands before every expression: jq takes the square of the length of a
+// text for the number in it.
+var prelude = func() []*gojq.FuncDef {
+	query, err := gojq.Parse(`def _tonumber: tonumber; def tonumber: _short | _tonumber; .`)
+	if err != nil {
+		panic(err)
+	}
+	return query.FuncDefs
+}()
+
 func compile(query *gojq.Query, p *Program, env *Env, vars []string) (*Program, error) {
 	if env == nil {
 		env = &Env{}
@@ -120,6 +131,7 @@ func compile(query *gojq.Query, p *Program, env *Env, vars []string) (*Program, 
 	for i, v := range vars {
 		names[i] = "$" + v
 	}
+	query.FuncDefs = slices.Concat(prelude, query.FuncDefs)
 	var err error
 	p.code, err = gojq.Compile(query, append(functions(env), gojq.WithVariables(names))...)
 	if err != nil {
@@ -250,8 +262,13 @@ func (p *Program) explain(err error) error {
 	return refuse(core.WrongType, "%s: %s", clip(p.text), message)
 }
 
-// Decode reads one JSON text of at most limit bytes. Numbers are json.Number. A text
-// that is cut off, or has something behind it, is an error.
+// maxDigits is the greatest length of a number: to compare one, jq takes the square
+// of it.
+const maxDigits = 1000
+
+// Decode reads one JSON text of at most limit bytes. Numbers are json.Number, of at
+// most maxDigits bytes. A text that is cut off, or has something behind it, is an
+// error.
 func Decode(r io.Reader, limit int64) (any, error) {
 	limited := &io.LimitedReader{R: r, N: limit + 1}
 	d := json.NewDecoder(limited)
@@ -272,5 +289,31 @@ func Decode(r io.Reader, limit int64) (any, error) {
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
-	return v, err
+	if err == nil && !numbersAreShort(v) {
+		err = fmt.Errorf("the JSON text has a number of more than %d digits", maxDigits)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+func numbersAreShort(v any) bool {
+	switch v := v.(type) {
+	case json.Number:
+		return len(v) <= maxDigits
+	case []any:
+		for _, element := range v {
+			if !numbersAreShort(element) {
+				return false
+			}
+		}
+	case map[string]any:
+		for _, member := range v {
+			if !numbersAreShort(member) {
+				return false
+			}
+		}
+	}
+	return true
 }

@@ -35,7 +35,7 @@ var (
 const (
 	bounded = "_bounded" // fails on more than maxPathOutput
 	numeric = "_numeric" // fails on what is no number, or one too long
-	key     = "_key"     // fails on what is no text and no number
+	key     = "_key"     // fails on lists and objects
 )
 
 const (
@@ -63,7 +63,8 @@ const (
 //   - Time. jq looks at the clock between its steps. A step takes the size of what it
 //     is given, or that times its logarithm (sort), or times a constant: those that
 //     could take the square of it (literal, arithmetic of lists and of endless
-//     numbers, the places of a list in another) are given a literal or numbers only.
+//     numbers, the places of a list in another) are given a literal or numbers only,
+//     and numbers are short (see Decode and prelude).
 //     How often steps are taken is bounded by the clock alone, where iterations
 //     stand on both sides of an operator.
 func restrict(q *gojq.Query) error {
