@@ -17,8 +17,10 @@ func All() []*connector.Connector {
 		braintree,
 		chargebee,
 		chargify,
+		infusionsoft,
 		recurly,
 		stripe,
+		xero,
 		zuora,
 	}
 }
