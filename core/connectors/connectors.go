@@ -15,8 +15,11 @@ const overlap = 5 * time.Minute
 func All() []*connector.Connector {
 	return []*connector.Connector{
 		braintree,
+		capsule,
 		chargebee,
 		chargify,
+		delighted,
+		desk,
 		infusionsoft,
 		recurly,
 		stripe,
