@@ -559,6 +559,33 @@ func TestDryRunsLeaveLookupsAsTheyAre(t *testing.T) {
 	}
 }
 
+// What a dry run of several requests would write is found beside what is there.
+func TestDryRunsFindWhatTheyWouldWrite(t *testing.T) {
+	w := newWorld(t, 1)
+	threeAccounts(t, w.Engine)
+	const user = `{"account_id":%q,"user_id":%q,"first_name":"A","last_name":"B","email":%q}`
+	upload(t, w.Engine, people.Users, fmt.Sprintf(user, "a1", "u1", "ann@x.de"), fmt.Sprintf(user, "a1", "u2", "bob@x.de"))
+	over := w.over(table.NewOverlay(w.store))
+	upload(t, over, people.Users, fmt.Sprintf(user, "a2", "u3", "ann@x.de"), fmt.Sprintf(user, "a2", "u4", "cy@x.de"))
+	upload(t, over, people.Users, fmt.Sprintf(user, "a1", "u2", "cy@x.de"))
+	for _, c := range []struct {
+		e     *resource.Engine
+		value string
+		want  []string
+	}{
+		{over, "ann@x.de", []string{"a1/u1", "a2/u3"}},
+		{over, "bob@x.de", []string{}},
+		{over, "cy@x.de", []string{"a1/u2", "a2/u4"}},
+		{w.Engine, "ann@x.de", []string{"a1/u1"}},
+		{w.Engine, "bob@x.de", []string{"a1/u2"}},
+		{w.Engine, "cy@x.de", []string{}},
+	} {
+		if got := lookUp(t, c.e, people.Users, email, c.value); !slices.Equal(got, c.want) {
+			t.Errorf("dry: %t, %s leads to %q, want %q", c.e == over, c.value, got, c.want)
+		}
+	}
+}
+
 // Records from before a family had lookups are found once it is reindexed, in
 // whatever steps and whoever writes meanwhile; then nothing is missing.
 func TestReindexWritesWhatIsMissing(t *testing.T) {

@@ -2,16 +2,19 @@ package table
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
 )
 
 // Overlay is a table whose writes stay in memory, seen by its own reads and by
-// nobody else: what a dry run writes to. Conditions of its writes are taken to
+// nobody else: what a dry run writes to. That an item is absent is checked, since
+// writers ask for it to find out what is there; other conditions are taken to
 // hold. It is not a store, and keeps none of the limits.
 type Overlay struct {
 	Table
+	writing sync.Mutex // held from the check of conditions to the write
 	mu      sync.Mutex
 	written map[Key]Item // without Version: removed
 }
@@ -68,22 +71,57 @@ func (d *Overlay) Query(ctx context.Context, q Query) ([]Item, error) {
 	return items[:min(len(items), q.Limit)], nil
 }
 
-// Write carries out all operations.
-func (d *Overlay) Write(_ context.Context, ops []Op, _ *Guard) []error {
+// Write carries out independent operations.
+func (d *Overlay) Write(ctx context.Context, ops []Op, _ *Guard) []error {
+	return d.write(ctx, ops, false)
+}
+
+// Transact carries out all operations or none.
+func (d *Overlay) Transact(ctx context.Context, ops []Op, _ *Guard) error {
+	return errors.Join(d.write(ctx, ops, true)...)
+}
+
+// write carries out the operations whose conditions hold; none if one of several
+// that go together does not. The answer is nil when all did.
+func (d *Overlay) write(ctx context.Context, ops []Op, together bool) []error {
+	d.writing.Lock()
+	defer d.writing.Unlock()
+	var keys []Key
+	var at []int
+	for i := range ops {
+		if ops[i].If.IsAbsent() {
+			keys, at = append(keys, ops[i].Item.Key), append(at, i)
+		}
+	}
+	var errs []error
+	if len(keys) > 0 {
+		items, err := d.Get(ctx, keys, true)
+		if err != nil {
+			return slices.Repeat([]error{err}, len(ops))
+		}
+		for i := range items {
+			if !items[i].Exists() {
+				continue
+			}
+			if together {
+				return []error{ErrConflict}
+			}
+			if errs == nil {
+				errs = make([]error, len(ops))
+			}
+			errs[at[i]] = ErrConflict
+		}
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, op := range ops {
-		if op.Delete {
+	for i, op := range ops {
+		switch {
+		case errs != nil && errs[i] != nil:
+		case op.Delete:
 			d.written[op.Item.Key] = Item{Key: op.Item.Key}
-		} else {
+		default:
 			d.written[op.Item.Key] = op.Item
 		}
 	}
-	return nil
-}
-
-// Transact carries out all operations.
-func (d *Overlay) Transact(ctx context.Context, ops []Op, guard *Guard) error {
-	d.Write(ctx, ops, guard)
-	return nil
+	return errs
 }
