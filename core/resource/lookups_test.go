@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -362,20 +363,27 @@ func TestLookupsAgreeWithTheRecordWhereverItsWriterDies(t *testing.T) {
 // tally is a table that counts.
 type tally struct {
 	table.Table
+	mu                                  sync.Mutex
 	gets, got, queries, wrote, together int // calls, items, calls, operations, and those of transactions
 }
 
 func (c *tally) Get(ctx context.Context, keys []table.Key, consistent bool) ([]table.Item, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.gets, c.got = c.gets+1, c.got+len(keys)
 	return c.Table.Get(ctx, keys, consistent)
 }
 
 func (c *tally) Query(ctx context.Context, q table.Query) ([]table.Item, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.queries++
 	return c.Table.Query(ctx, q)
 }
 
 func (c *tally) Write(ctx context.Context, ops []table.Op, guard *table.Guard) []error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, op := range ops {
 		if op.Item.Partition != "acme/lists" { // what lists need is not counted
 			c.wrote++
@@ -385,6 +393,8 @@ func (c *tally) Write(ctx context.Context, ops []table.Op, guard *table.Guard) [
 }
 
 func (c *tally) Transact(ctx context.Context, ops []table.Op, guard *table.Guard) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.together += len(ops)
 	return c.Table.Transact(ctx, ops, guard)
 }
