@@ -78,8 +78,9 @@ type Program struct {
 // String returns the expression.
 func (p *Program) String() string { return p.text }
 
-// Compile compiles an expression of a declaration. vars are the names of variables,
-// without the dollar sign, whose values Run gives in that order.
+// Compile compiles an expression of a declaration. env may be nil. vars are the names
+// of variables, without the dollar sign, whose values First and All are given in that
+// order.
 func Compile(expression string, env *Env, vars ...string) (*Program, error) {
 	query, err := parse(expression, maxExpression)
 	if err != nil {
@@ -151,7 +152,7 @@ func (p *Program) First(ctx context.Context, input any, values ...any) (any, err
 
 // All yields the outputs of the expression, and an error at most as the last: a
 // *core.Failure if the expression cannot be applied to the input, takes too long or
-// has too large an output; else that of ctx. Values that are missing are null.
+// has too large an output; else that of parent. Values that are missing are null.
 func (p *Program) All(parent context.Context, input any, values ...any) iter.Seq2[any, error] {
 	return func(yield func(any, error) bool) {
 		ctx, stop := context.WithCancel(parent)
