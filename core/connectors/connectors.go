@@ -24,6 +24,7 @@ func All() []*connector.Connector {
 		infusionsoft,
 		intercom,
 		recurly,
+		salesforce,
 		stripe,
 		xero,
 		zuora,
