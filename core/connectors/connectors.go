@@ -23,10 +23,12 @@ func All() []*connector.Connector {
 		freshdesk,
 		infusionsoft,
 		intercom,
+		jira,
 		recurly,
 		salesforce,
 		stripe,
 		xero,
+		zendesk,
 		zuora,
 	}
 }

@@ -6,7 +6,6 @@ func TestAnIDOfSalesforceHasEighteenCharacters(t *testing.T) {
 	for in, want := range map[string]string{
 		"70130000001tcyI":    "70130000001tcyIAAQ",
 		"70130000001tcyIAAQ": "70130000001tcyIAAQ",
-		"0015e00000XyZab":    "0015e00000XyZabAAB",
 		"short":              "short",
 	} {
 		if got := id18(in); got != want {
