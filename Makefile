@@ -35,7 +35,7 @@ PLAINLY := ^(TestOnDynamoDBLocal|TestLargeValuesOnTheEmbeddedStore|TestFunctions
 # machine it is said in a line what is left out, and why.
 left_out = { echo "left out: $(1)"; [ "$(CI)" != "true" ]; }
 
-.PHONY: help run demo test templates bench build functions binaries operate tools fmt fuzz clean deploy deploy-local stop-local
+.PHONY: help run demo sync sources test templates bench build functions binaries operate tools fmt fuzz clean deploy deploy-local stop-local
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -50,6 +50,16 @@ build: ## build the program that make run starts
 demo: ## fill the running product with a year of made-up data, through its API (ARGS="-accounts 500 -seed 1")
 	@$(PLAIN) go build -o $(BUILD)/demo ./localstack/demo
 	@exec $(BUILD)/demo $(ARGS)
+
+sync: ## run a source to its end (SOURCE=name-or-id WORKSPACE=demo FULL=1)
+	@$(PLAIN) go build -o $(BUILD)/sync ./localstack/sync
+	@exec $(BUILD)/sync -workspace "$(WORKSPACE)" run "$(SOURCE)" $(if $(FULL),-full)
+
+sources: ## see to the sources of a workspace (ARGS="list"; without, it says what there is)
+	@$(PLAIN) go build -o $(BUILD)/sync ./localstack/sync
+	@exec $(BUILD)/sync -workspace "$(WORKSPACE)" $(ARGS)
+
+WORKSPACE ?= demo
 
 functions: ## build the functions and the templates for AWS (ARCHITECTURE=arm64 or x86_64)
 	@# Dependencies are compiled once, and not by every one of the builds beside each other.

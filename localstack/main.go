@@ -39,6 +39,7 @@ import (
 	"tenure/core/table"
 	"tenure/core/table/embedded"
 	"tenure/core/uploads"
+	"tenure/localstack/sourcing"
 )
 
 // gcPercent keeps a process that carries out the largest upload within 128 MB
@@ -103,11 +104,12 @@ func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 	defer func() { err = errors.Join(err, in.Close()) }()
 	background, stopBackground := context.WithCancel(context.Background())
 	var group sync.WaitGroup
-	work := newUploader(background)
+	work, syncs := newUploader(background), newSyncer(background)
 	defer func() {
 		stopBackground()
 		group.Wait()
 		work.group.Wait()
+		syncs.group.Wait()
 	}()
 	sent := uploads.New(uploads.Config{
 		Table: store, Files: in, Engine: engine, Access: keys, Families: catalog.All(), Start: work.start,
@@ -117,10 +119,18 @@ func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 	})
 	work.run = sent.Run
 	people := identity.New(store, identity.Options{})
-	mail, err := openSending(c, store)
+	// What is secret is sealed by a file beside the data.
+	sealing, err := keyfile.Open(filepath.Join(c.DataDir, "secrets.key"))
+	if err != nil {
+		return fmt.Errorf("DATA_DIR: %w", err)
+	}
+	sealer := secrets.New(sealing)
+	mail, err := openSending(c, store, sealer)
 	if err != nil {
 		return err
 	}
+	systems := sourcing.NewStore(store, engine, keys, sealer, syncs.start)
+	syncs.run = runSource(systems)
 	pages, err := console.New(console.Config{
 		Access: keys, Identity: people, Calls: log, Overview: overview.New(store, engine), Uploads: sent, Sending: mail,
 	})
@@ -146,6 +156,17 @@ func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 	group.Go(func() { keepHouse(background, house{store, in, keys, engine, log}) })
 	group.Go(func() { answered.run(background) })
 	group.Go(func() { derive(background, store, keys, rollup.New(engine)) })
+	group.Go(func() { followSources(background, keys, systems) })
+	commands, err := sourcing.Listen(c.DataDir)
+	if err != nil {
+		fmt.Fprintf(out, "Commands    not taken while it runs (make sources, make sync): %v\n", err)
+	} else {
+		group.Go(func() {
+			if err := (&sourcing.Commands{Store: systems}).Serve(background, commands); err != nil {
+				slog.Error("taking commands", "error", err)
+			}
+		})
+	}
 
 	fmt.Fprintf(out, "Data in     %s\n", c.DataDir)
 	fmt.Fprintf(out, "Listening   http://%s\n", listener.Addr())
@@ -163,13 +184,8 @@ func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 	return server.Shutdown(finish)
 }
 
-// openSending returns the store of the domains that mail is sent from. Their keys
-// are sealed by a file beside the data.
-func openSending(c config.Config, store table.Table) (*sending.Store, error) {
-	sealing, err := keyfile.Open(filepath.Join(c.DataDir, "secrets.key"))
-	if err != nil {
-		return nil, fmt.Errorf("DATA_DIR: %w", err)
-	}
+// openSending returns the store of the domains that mail is sent from.
+func openSending(c config.Config, store table.Table, sealer *secrets.Sealer) (*sending.Store, error) {
 	resolver, err := sending.NewResolver(c.DNSServers...)
 	if err != nil {
 		return nil, fmt.Errorf("DNS_SERVER: %w", err)
@@ -180,7 +196,7 @@ func openSending(c config.Config, store table.Table) (*sending.Store, error) {
 			return nil, fmt.Errorf("MAIL_HOST: %w", err)
 		}
 	}
-	return sending.New(sending.Config{Table: store, Sealer: secrets.New(sealing), Resolver: resolver, Relay: relay}), nil
+	return sending.New(sending.Config{Table: store, Sealer: sealer, Resolver: resolver, Relay: relay}), nil
 }
 
 // withConsole serves the console beside the API.

@@ -19,7 +19,7 @@ import (
 	"tenure/core/uploads"
 )
 
-// worked is what an uploader has been told to do.
+// worked is what a worker has been told to do.
 type worked struct {
 	mu      sync.Mutex
 	now     map[string]bool // workspaces at work
@@ -65,7 +65,7 @@ func TestUploadsOfAWorkspaceAreWorkedOnInOrderAndTwoWorkspacesAtOnce(t *testing.
 	if got := strings.Join(slices.Compact(ofA), ""); got != "01234" || len(w.done) > 18 {
 		t.Errorf("worked on %v", w.done)
 	}
-	if w.overlap || w.most != uploadsAtOnce {
+	if w.overlap || w.most != workAtOnce {
 		t.Errorf("%d workspaces at once; one twice at once: %v", w.most, w.overlap)
 	}
 	if len(u.waiting) > 0 {
@@ -74,8 +74,8 @@ func TestUploadsOfAWorkspaceAreWorkedOnInOrderAndTwoWorkspacesAtOnce(t *testing.
 }
 
 func TestWorkOnAnUploadThatFailsIsTriedAgainAndThenLeft(t *testing.T) {
-	defer func(d time.Duration) { uploadPause = d }(uploadPause)
-	uploadPause = time.Millisecond
+	defer func(d time.Duration) { workPause = d }(workPause)
+	workPause = time.Millisecond
 	u := newUploader(t.Context())
 	tries := map[string]int{}
 	u.run = func(_ context.Context, _, id string) (bool, error) {
@@ -102,7 +102,7 @@ func TestWorkOnAnUploadThatFailsIsTriedAgainAndThenLeft(t *testing.T) {
 func TestAnUploadThatTheProgramDiedInIsResumed(t *testing.T) {
 	dir := t.TempDir()
 	// begin starts as much of the program as works on uploads.
-	begin := func(ctx context.Context, pause func()) (s *uploads.Store, u *uploader, end func()) {
+	begin := func(ctx context.Context, pause func()) (s *uploads.Store, u *worker, end func()) {
 		store, err := embedded.Open(filepath.Join(dir, "table"), embedded.Options{})
 		if err != nil {
 			t.Fatal(err)

@@ -95,6 +95,12 @@ type Source struct {
 	version int64
 }
 
+// With returns what next says, as a change of the source: what names it stays.
+func (s *Source) With(next Source) *Source {
+	next.ID, next.Created, next.version = s.ID, s.Created, s.version
+	return &next
+}
+
 // Mapped is a field's place in a workspace's own mapping.
 type Mapped struct {
 	// Stream and Family name the feed.
