@@ -144,12 +144,6 @@ type input struct {
 
 // inputs returns what a feed makes of a record.
 func (r *run) inputs(ctx context.Context, f *feed, o *one) (all []*input, err error) {
-	if f.when != nil {
-		v, err := f.when.First(ctx, o.Value, nil)
-		if err != nil || v == nil || v == false {
-			return nil, err
-		}
-	}
 	if f.each == nil {
 		return []*input{r.input(ctx, f, o, o.Value, nil)}, nil
 	}
@@ -175,7 +169,7 @@ func (r *run) input(ctx context.Context, f *feed, o *one, element, record any) *
 		}
 		return failure
 	}
-	if f.source >= 0 {
+	if f.source >= 0 && (!isRoot(f.family) || r.source.SystemOfRecord) {
 		object["source"] = json.RawMessage(schema.Text(r.connector.Title))
 	}
 	dimensions := map[int][]any{}
@@ -359,6 +353,43 @@ func (r *run) apply(ctx context.Context, st *connector.Stream, records []*one) e
 	}
 	todo := slices.Clone(records)
 	todo = slices.DeleteFunc(todo, func(o *one) bool { return o.passed })
+	if todo, err := r.wanted(ctx, st, plan, todo); err != nil {
+		return err
+	} else if err := r.makeOf(ctx, st, plan, todo, counts); err != nil {
+		return err
+	}
+	return r.settle(ctx, st, plan, records, counts)
+}
+
+// wanted returns the records of which something is made: the others need no account.
+func (r *run) wanted(ctx context.Context, st *connector.Stream, plan *plan, records []*one) ([]*one, error) {
+	var some []*one
+	for _, o := range records {
+		for _, f := range plan.feeds {
+			made := true
+			if f.when != nil {
+				v, err := f.when.First(ctx, o.Value, nil)
+				if ctx.Err() != nil {
+					return nil, ctx.Err()
+				}
+				if err != nil {
+					o.refuse(st, f, failureOf("", err))
+				}
+				made = err == nil && v != nil && v != false
+			}
+			if made {
+				o.feeds = append(o.feeds, f)
+			}
+		}
+		if len(o.feeds) > 0 {
+			some = append(some, o)
+		}
+	}
+	return some, nil
+}
+
+// makeOf places records and makes ours of them.
+func (r *run) makeOf(ctx context.Context, st *connector.Stream, plan *plan, todo []*one, counts *Counts) error {
 	if err := r.place(ctx, st, todo); err != nil {
 		return err
 	}
@@ -373,7 +404,7 @@ func (r *run) apply(ctx context.Context, st *connector.Stream, records []*one) e
 			return err
 		}
 	}
-	return r.settle(ctx, st, plan, records, counts)
+	return nil
 }
 
 // recall finds out what is remembered of records, computes what is to be, and which
@@ -427,7 +458,7 @@ func (r *run) recall(ctx context.Context, st *connector.Stream, plan *plan, reco
 func (r *run) feed(ctx context.Context, st *connector.Stream, f *feed, records []*one, counts *Counts) error {
 	var inputs []*input
 	for _, o := range records {
-		if o.account == "" {
+		if o.account == "" || !slices.Contains(o.feeds, f) {
 			continue
 		}
 		of, err := r.inputs(ctx, f, o)

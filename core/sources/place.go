@@ -38,6 +38,8 @@ type one struct {
 	// failed are refusals of what was made of it.
 	failed []Problem
 	shown  []Made // for a preview
+	// feeds are those that make something of it.
+	feeds []*feed
 }
 
 // text evaluates an expression to a text; empty for null.

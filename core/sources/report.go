@@ -417,7 +417,7 @@ func (s *Store) Statuses(ctx context.Context, workspace string) ([]Status, error
 		if st.Run != nil {
 			statuses[i].Run = &st.Run.Run
 		}
-		if !source.Paused && source.Every > 0 {
+		if !source.Paused && source.Every > 0 && s.Connector(source.Connector).Ended == nil {
 			statuses[i].Next = max(st.Next, 1)
 		}
 	}

@@ -84,6 +84,14 @@ func TestTheSystemOfRecordMakesAccountsAndWhatBelongsToThem(t *testing.T) {
 	}
 }
 
+func TestARecordOfWhichNothingIsMadeNeedsNoAccount(t *testing.T) {
+	w := newWorld(t)
+	w.system.put("one/tickets", row{"id": 1, "kind": "chat", "company": 9})
+	if r := w.done(w.source("one", nil)); r.Waiting != 0 || r.Problems != 0 || r.Total().Read != 1 {
+		t.Errorf("%s, %+v", counts(r), r)
+	}
+}
+
 func TestWhatWaitsIsPlacedOnceThereIsAnAccount(t *testing.T) {
 	w := newWorld(t)
 	w.someRows("one")
@@ -197,9 +205,9 @@ func TestAnotherSourceAttachesToAccountsThatExist(t *testing.T) {
 			w.system.put("two/companies", row{"id": 1, "name": "Another name", "joined": "2020-01-01", "account_no": "1042", "tier": "tin"}, row{"id": 9, "name": "Nobody", "account_no": "nobody"})
 			w.system.put("two/people", row{"id": "q1", "first": "Di", "last": "Day", "email": "ANN@acme.example ", "company": 1}, row{"id": "q2", "first": "Ed", "last": "Eel", "email": "ed@nobody.example", "company": 9})
 			w.system.put("two/tickets", row{"id": 1, "subject": "S", "state": "open", "created": 1, "person": "q1"}, row{"id": 2, "subject": "S", "state": "open", "created": 1, "person": "q2"})
-			s := w.source("two", func(s *sources.Source) { s.Location, s.Prefix = location, "two-" })
+			s := w.source("two", func(s *sources.Source) { s.Connector, s.Location, s.Prefix = "other", location, "two-" })
 			r := w.done(s)
-			if got := w.show("accounts", "", "1042", "name", "tier", "support_account_id"); got != `{"name":"Acme","tier":"gold","support_account_id":"1"}` {
+			if got := w.show("accounts", "", "1042", "name", "tier", "support_account_id", "source"); got != `{"name":"Acme","tier":"gold","support_account_id":"1","source":"Desk"}` {
 				t.Errorf("the account is %s", got)
 			}
 			if w.show("accounts", "", "nobody", "name") != "" || w.show("support_tickets", "", "two-1", "account_id") != `{"account_id":"1042"}` || w.show("support_tickets", "", "two-2", "account_id") != "" {

@@ -49,10 +49,10 @@ func desk() *connector.Connector {
 	tickets.Account = []connector.Route{{Via: "companies", Key: ".company"}, {Via: "people", Key: ".person"}}
 	tickets.Joins = []connector.Join{{As: "agent", Stream: "people", Key: ".agent_id"}}
 	tickets.Feeds = []connector.Feed{
-		{Family: "support_tickets", Fields: []connector.Field{
+		{Family: "support_tickets", When: `.kind != "chat"`, Fields: []connector.Field{
 			{To: "ticket_id", From: ".id"}, {To: "subject", From: ".subject"}, {To: "state", From: ".state"}, {To: "create_time", From: ".created | seconds"}, {To: "assignee_email", From: ".agent.email"},
 		}},
-		{Family: "interactions", Each: ".comments[]?", Fields: []connector.Field{
+		{Family: "interactions", When: ".comments != null", Each: ".comments[]", Fields: []connector.Field{
 			{To: "external_id", From: `"\($record.id)-\(.id)"`}, {To: "type", From: `"comment"`}, {To: "create_time", From: ".created | seconds"}, {To: "details", From: ".text"},
 		}},
 	}
@@ -242,9 +242,11 @@ func newWorld(t testing.TB) *world {
 	w := &world{TB: t, clock: &clock{now: time.Now()}}
 	w.table = counted{store, &w.writes}
 	w.system = &system{clock: w.clock, rows: map[string][]row{}, access: "none"}
+	other := desk()
+	other.Name, other.Title = "other", "Other"
 	w.Store = sources.New(sources.Config{
 		Table: w.table, Engine: resource.New(resource.Config{Table: w.table, Root: catalog.Root, Now: w.clock.Now}), Access: access.New(w.table, w.clock.Now),
-		Sealer: secrets.New(key), Connectors: []*connector.Connector{desk()}, Families: catalog.All(), Transport: w.system, Now: w.clock.Now, Sleep: w.clock.sleep,
+		Sealer: secrets.New(key), Connectors: []*connector.Connector{desk(), other}, Families: catalog.All(), Transport: w.system, Now: w.clock.Now, Sleep: w.clock.sleep,
 	})
 	return w
 }
