@@ -121,7 +121,8 @@ var jira = &connector.Connector{
 			Feeds: []connector.Feed{{Family: "interactions", Each: ".comments[]", Fields: []connector.Field{
 				{To: "external_id", From: ".id"}, {To: "type", From: `"Comment"`}, {To: "create_time", From: ".created | time"}, {To: "subject", From: "$record | .fields.summary // .key"},
 				{To: "details", From: jiraText + ".body | flat"}, {To: "rep_email", From: ".author.emailAddress"},
-				{To: "rep_first_name", From: first("null; null; .author.displayName; null")}, {To: "rep_last_name", From: last("null; null; .author.displayName; null")},
+				{To: "rep_first_name", From: "if .author.displayName then " + first("null; null; .author.displayName; null") + " else null end"},
+				{To: "rep_last_name", From: "if .author.displayName then " + last("null; null; .author.displayName; null") + " else null end"},
 			}}},
 		}),
 	},
