@@ -12,16 +12,16 @@ const xeroPage = 1000
 
 const (
 	// xeroSince has no zone and means UTC.
-	xeroSince = `$since | iso | rtrimstr("Z")`
+	xeroSince = `if $since then $since | iso | rtrimstr("Z") else null end`
 	// xeroLines are the lines of an invoice without taxes. What is billed again and
 	// again comes from a repeating invoice, or has one of the codes that are set.
 	xeroLines = `. as $invoice | [($settings.recurring_codes // "") | split(",")[] | trim | select(. != "")] as $codes
 		| [.LineItems[]? | {
 			amount: ($sign * (major(.LineAmount // 0; $invoice.CurrencyCode) - (if $invoice.LineAmountTypes == "Inclusive" then major(.TaxAmount // 0; $invoice.CurrencyCode) else 0 end))),
 			is_recurring: ($invoice.RepeatingInvoiceID != null or any(.ItemCode, .AccountCode; IN($codes[]))),
-			description: .Description}]`
+			description: .Description}] | select(length > 0)`
 	xeroPayments = `. as $invoice | [.Payments[]? | select(.Status != "DELETED")
-		| {tx_id: .PaymentID, paid_amount: ($sign * major(.Amount; $invoice.CurrencyCode)), paid_date: (.Date | time)}]`
+		| {tx_id: .PaymentID, paid_amount: ($sign * major(.Amount; $invoice.CurrencyCode)), paid_date: (.Date | time)}] | select(length > 0)`
 	// xeroPeople are the contact itself and the persons that it has, who have no ids
 	// of their own.
 	xeroPeople = `. as $contact
