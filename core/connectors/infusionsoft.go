@@ -226,7 +226,7 @@ var infusionsoft = &connector.Connector{
 				{To: "invoice_id", From: ".id"},
 				{To: "start_date", From: "(.order_time // .creation_time) | time"},
 				{To: "is_failed", From: keapPaid + ` == [] and any(.payments[]; .pay_status == "FAILED" or .pay_status == "ERROR")`},
-				{To: "transactions", From: keapPaid + " | map({tx_id: .id, paid_date: (.pay_time | time), paid_amount: " + keapAmount(".amount", "payment_unit") + "})"},
+				{To: "transactions", From: keapPaid + " | map({tx_id: .id, paid_date: (.pay_time | time), paid_amount: " + keapAmount(".amount", "payment_unit") + "}) | select(length > 0)"},
 			}}},
 		},
 	},
