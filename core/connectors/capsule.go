@@ -14,15 +14,18 @@ const (
 	// capsuleWon are opportunities that are paid again and again. Of a lost one the
 	// reason may be missing, and its probability is 0.
 	capsuleWon = `.closedOn != null and .lostReason == null and (.probability // 100) > 0 and (.durationBasis | . != null and . != "FIXED" and . != "HOUR")`
-	// capsuleRenewal is when the agreed number of periods is over.
-	capsuleRenewal = `if .duration then . as $o | .closedOn | date / 1000 | gmtime
-		| {DAY: [2, 1], WEEK: [2, 7], MONTH: [1, 1], QUARTER: [1, 3], YEAR: [0, 1]}[$o.durationBasis] as [$at, $n] | .[$at] += $n * $o.duration | mktime * 1000 else null end`
+	// capsuleRenewal is when the agreed number of periods is over, on the last day of
+	// a month that is too short.
+	capsuleRenewal = `(.closedOn | date) as $from | (.duration // empty) as $n | .durationBasis as $unit
+		| if $unit == "DAY" or $unit == "WEEK" then $from + $n * {DAY: 1, WEEK: 7}[$unit] * 86400000
+		  else ($from / 1000 | gmtime) as [$year, $month, $day] | ($month + $n * {MONTH: 1, QUARTER: 3, YEAR: 12}[$unit]) as $to
+		  | ([$year, $to + 1, 0, 0, 0, 0, 0, 0] | mktime | gmtime[2]) as $last | [$year, $to, ([$day, $last] | min), 0, 0, 0, 0, 0] | mktime * 1000 end`
 	capsuleWebsite = ".url // .address // .webAddress"
 )
 
-// capsuleList asks for a list page by page; extra is an object of more parameters.
-func capsuleList(path, since, extra string) connector.Request {
-	return connector.Request{Path: path, Query: "{perPage: 100, since: " + since + "} + " + extra}
+// capsuleList asks for a list page by page; more is an object of further parameters.
+func capsuleList(path, since, more string, size int) connector.Request {
+	return connector.Request{Path: path, Query: fmt.Sprintf("{perPage: %d, since: %s} + %s", size, since, more)}
 }
 
 // capsuleOf are the ways to the account of what belongs to a party, which is an
@@ -84,7 +87,7 @@ var capsule = &connector.Connector{
 		},
 		{
 			Name: "organisations", Title: "Organisations", Accounts: true, // fields are left out unless they are asked for
-			Request: capsuleList("/parties", capsuleSince, `{embed: "tags,fields,organisation"}`), Paging: connector.LinkHeader(), Items: `.parties[] | select(.type == "organisation")`,
+			Request: capsuleList("/parties", capsuleSince, `{embed: "tags,fields,organisation"}`, 100), Paging: connector.LinkHeader(), Items: `.parties[] | select(.type == "organisation")`,
 			ID: ".id", Label: ".name", Incremental: true, Overlap: overlap,
 			Account: []connector.Route{{Path: ".id", By: connector.ByCRMID}}, Joins: []connector.Join{{As: "rep", Stream: "users", Key: ".owner.id"}},
 			Feeds: []connector.Feed{{Family: "accounts", Fields: []connector.Field{
@@ -105,7 +108,7 @@ var capsule = &connector.Connector{
 		},
 		{
 			Name: "people", Title: "People", Doc: "People without an organisation have no account.",
-			Request: capsuleList("/parties", capsuleSince, `{embed: "tags,fields,organisation"}`), Paging: connector.LinkHeader(), Items: `.parties[] | select(.type == "person")`,
+			Request: capsuleList("/parties", capsuleSince, `{embed: "tags,fields,organisation"}`, 100), Paging: connector.LinkHeader(), Items: `.parties[] | select(.type == "person")`,
 			ID: ".id", Label: "first(.emailAddresses[]?.address) // .lastName", Incremental: true, Overlap: overlap,
 			Account: []connector.Route{{Via: "organisations", Key: ".organisation.id"}},
 			Feeds: []connector.Feed{{Family: "account_contacts", Fields: []connector.Field{
@@ -124,11 +127,11 @@ var capsule = &connector.Connector{
 				{To: "mailing_country", From: capsuleFirst("addresses", "Office", ".country")},
 			}}},
 		},
-		capsuleDeleted("organisations", "parties"),
-		capsuleDeleted("people", "parties"),
+		capsuleDeleted("organisations", "parties", 100),
+		capsuleDeleted("people", "parties", 50),
 		{
 			Name: "opportunities", Title: "Opportunities", Doc: "Those that were won and are paid per period become subscriptions.",
-			Request: capsuleList("/opportunities", capsuleSince, `{embed: "tags,fields"}`), Paging: connector.LinkHeader(), Items: ".opportunities[]", ID: ".id", Label: ".name",
+			Request: capsuleList("/opportunities", capsuleSince, `{embed: "tags,fields"}`, 100), Paging: connector.LinkHeader(), Items: ".opportunities[]", ID: ".id", Label: ".name",
 			Incremental: true, Overlap: overlap, Account: capsuleOf(".party"), Currency: ".value.currency",
 			Feeds: []connector.Feed{{Family: "subscriptions", When: capsuleWon, Fields: []connector.Field{
 				{To: "subscription_id", From: ".id"},
@@ -141,10 +144,10 @@ var capsule = &connector.Connector{
 				{To: "plan_code", From: ".name"},
 			}}},
 		},
-		capsuleDeleted("opportunities", "opportunities"),
+		capsuleDeleted("opportunities", "opportunities", 100),
 		{
 			Name: "projects", Title: "Projects", Doc: "If they are what you have for support tickets.", Optional: true,
-			Request: capsuleList("/kases", capsuleSince, "{}"), Paging: connector.LinkHeader(), Items: ".kases[]", ID: ".id", Label: ".name", Incremental: true, Overlap: overlap,
+			Request: capsuleList("/kases", capsuleSince, "{}", 100), Paging: connector.LinkHeader(), Items: ".kases[]", ID: ".id", Label: ".name", Incremental: true, Overlap: overlap,
 			Account: capsuleOf(".party"), Joins: []connector.Join{{As: "rep", Stream: "users", Key: ".owner.id"}},
 			Feeds: []connector.Feed{{Family: "support_tickets", Fields: []connector.Field{
 				{To: "ticket_id", From: ".id"},
@@ -174,7 +177,7 @@ var capsule = &connector.Connector{
 		},
 		{
 			Name: "entries", Title: "Notes and e-mails", Doc: "The history of organisations and people. One more request for each that has changed.", Optional: true,
-			Request: connector.Request{Path: "/parties", Query: "{perPage: 25, since: " + capsuleSince + "}"}, Paging: connector.LinkHeader(), Items: ".parties[]", ID: ".id", Label: ".name // .lastName",
+			Request: capsuleList("/parties", capsuleSince, "{}", 25), Paging: connector.LinkHeader(), Items: ".parties[]", ID: ".id", Label: ".name // .lastName",
 			Incremental: true, Overlap: overlap, Account: capsuleOf("."),
 			Details: []connector.Detail{{Request: connector.Request{Path: `/parties/\(.id)/entries`, Query: "{perPage: 50}"}, Paging: connector.LinkHeader(), Items: ".entries[]", Into: "entries"}},
 			Feeds: []connector.Feed{
@@ -213,9 +216,9 @@ func capsuleRep(name string) []connector.Field {
 
 // capsuleDeleted is the feed of what was deleted. What the user sees no more is in
 // another list, and stays.
-func capsuleDeleted(stream, path string) connector.Stream {
+func capsuleDeleted(stream, path string, size int) connector.Stream {
 	return connector.Stream{
-		Name: "deleted_" + stream, Title: "Deleted " + stream, Deletes: stream, Request: capsuleList("/"+path+"/deleted", capsuleDeletedSince, "{}"),
+		Name: "deleted_" + stream, Title: "Deleted " + stream, Deletes: stream, Request: capsuleList("/"+path+"/deleted", capsuleDeletedSince, "{}", size),
 		Paging: connector.LinkHeader(), Items: "." + path + "[]", ID: ".id", Incremental: true, Overlap: overlap,
 	}
 }
