@@ -738,7 +738,9 @@ func (w *world) reads(ctx context.Context) error {
 func (w *world) over(ctx context.Context) error {
 	c := *w.Connector
 	c.Ended = &connector.Ended{Since: "2020", Message: "It has ended."}
-	w.Connector = &c
+	of := *w.subject // others go on with theirs
+	of.Connector = &c
+	w.subject = &of
 	s, err := w.open(ctx)
 	if err != nil {
 		return err
