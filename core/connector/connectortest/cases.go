@@ -213,7 +213,7 @@ func kills(s *subject, auth *connector.Auth, st *connector.Stream) error {
 					if r, ids, err = w.later(ctx, r, ids); err != nil {
 						return err
 					}
-					before = w.server.requests
+					before = w.server.sent()
 				}
 				killed, kill := context.WithCancel(ctx)
 				defer kill()
@@ -237,7 +237,7 @@ func kills(s *subject, auth *connector.Auth, st *connector.Stream) error {
 						return err
 					}
 				}
-				requests = max(requests, w.server.requests-before)
+				requests = max(requests, w.server.sent()-before)
 				return r.has(ids)
 			})
 			if err != nil {
@@ -309,7 +309,7 @@ func (s *subject) requests(auth *connector.Auth, st *connector.Stream, n int) (c
 	}
 	r := w.begin(st, nil)
 	err = w.run(context.Background(), r)
-	return w.server.requests, r.requests, err
+	return w.server.sent(), r.requests, err
 }
 
 // limits: a refusal that means too much is waited out.
@@ -385,7 +385,7 @@ func failures(s *subject, auth *connector.Auth, st *connector.Stream) error {
 				if !errors.Is(err, connector.ErrUnavailable) && !(s.ended && errors.Is(err, connector.ErrEnded)) {
 					return fmt.Errorf("it has ended with %v", err)
 				}
-				if tries := w.server.requests - k; tries < 3 || tries > 8 {
+				if tries := w.server.sent() - k; tries < 3 || tries > 8 {
 					return fmt.Errorf("it was tried %d times", tries)
 				}
 				if err := r.upTo(ends, k); err != nil {
@@ -746,8 +746,8 @@ func (w *world) over(ctx context.Context) error {
 		return err
 	}
 	_, err = s.Page(ctx, &c.Streams[0], s.Begin(&c.Streams[0], connector.Last{}, true))
-	if !errors.Is(err, connector.ErrEnded) || !errors.Is(s.Check(ctx), connector.ErrEnded) || w.server.requests > 0 {
-		return fmt.Errorf("it has ended with %v, after %d requests", err, w.server.requests)
+	if !errors.Is(err, connector.ErrEnded) || !errors.Is(s.Check(ctx), connector.ErrEnded) || w.server.sent() > 0 {
+		return fmt.Errorf("it has ended with %v, after %d requests", err, w.server.sent())
 	}
 	return nil
 }

@@ -122,14 +122,14 @@ func (w *world) exported(ctx context.Context, st *connector.Stream) (*connector.
 	if err != nil {
 		return nil, nil, err
 	}
-	seen, before := map[string]connector.Record{}, w.server.requests
+	seen, before := map[string]connector.Record{}, w.server.sent()
 	for record, err := range s.Export(ctx, st, file) {
 		if err != nil {
 			return nil, nil, err
 		}
 		seen[record.ID] = record
 	}
-	if w.server.requests != before {
+	if w.server.sent() != before {
 		err = errors.New("requests are sent for it")
 	}
 	return s, seen, err

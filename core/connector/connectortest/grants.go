@@ -34,7 +34,7 @@ func (s *subject) tokens(auth *connector.Auth) error {
 			if auth.OAuth.Grant == connector.ClientCredentials {
 				given++ // the first one
 			}
-			if w.server.requests > 1 && w.server.oauth.given != given+1 {
+			if w.server.sent() > 1 && w.server.oauth.given != given+1 {
 				return fmt.Errorf("%d tokens were given out", w.server.oauth.given)
 			}
 			return nil

@@ -239,6 +239,20 @@ func (s *Server) Answer(pattern, name string) {
 	s.Handle(pattern, func(*Request) any { return s.Data(name) })
 }
 
+// sent returns how many requests have been sent, but those for tokens.
+func (s *Server) sent() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.requests
+}
+
+// wrong returns the faults.
+func (s *Server) wrong() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.faults)
+}
+
 // Now is the time, for handlers.
 func (s *Server) Now() time.Time { return s.now() }
 

@@ -182,7 +182,7 @@ func (w *world) see(what, text string) {
 // trouble returns what was wrong beside the result.
 func (w *world) trouble() error {
 	var all []error
-	for _, text := range slices.Concat(w.server.faults, w.leaks) {
+	for _, text := range slices.Concat(w.server.wrong(), w.leaks) {
 		all = append(all, errors.New(text))
 	}
 	return errors.Join(all...)
@@ -269,7 +269,7 @@ func (w *world) pages(ctx context.Context, s *connector.Session, r *reading) err
 			return err
 		}
 		r.pages++
-		r.requests = append(r.requests, w.server.requests)
+		r.requests = append(r.requests, w.server.sent())
 		for _, record := range page.Records {
 			if record.ID == "" {
 				return errors.New("a record has no id")
