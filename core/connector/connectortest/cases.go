@@ -613,7 +613,7 @@ func changes(s *subject, auth *connector.Auth, st *connector.Stream) error {
 		switch {
 		case told && !elsewhere && !(found && record.Deleted):
 			return fmt.Errorf("the record %s that was deleted is not told to be", gone)
-		case c.Delete != nil && !told && !elsewhere && !(st.Passing && !found):
+		case c.Delete != nil && !told && !elsewhere && !w.server.same[st.Name] && !(st.Passing && !found):
 			return fmt.Errorf("the system marks deleted records, and the declaration does not see it")
 		case st.Passing && !told && found:
 			return fmt.Errorf("the record %s that was deleted is read all the same", gone)

@@ -44,6 +44,7 @@ type Server struct {
 	connection  *Connection
 	data        map[string]any // what the files have, by name
 	collections map[string]*collection
+	same        map[string]bool // those that are called otherwise, too
 	mux         *http.ServeMux
 	paths       map[string]bool // of tokens
 	demands     [][2]string
@@ -116,7 +117,7 @@ func NewServer(dir fs.FS, standIn func(*Server), auth string) (*Server, error) {
 func newServer(connection *Connection, data map[string]any, standIn func(*Server), auth string) (*Server, error) {
 	s := &Server{
 		Auth: auth, Limited: Refusal{Status: http.StatusTooManyRequests}, Expired: Refusal{Status: http.StatusUnauthorized},
-		connection: connection, data: data, collections: map[string]*collection{}, mux: http.NewServeMux(), paths: map[string]bool{},
+		connection: connection, data: data, collections: map[string]*collection{}, same: map[string]bool{}, mux: http.NewServeMux(), paths: map[string]bool{},
 		want: map[string]string{}, cursors: map[string]*cursor{}, sizes: map[string]int{},
 		now: func() time.Time { return Start }, stored: func(string) bool { return true },
 	}

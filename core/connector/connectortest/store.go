@@ -68,6 +68,25 @@ func (s *Server) Collection(name string, c Collection) {
 	s.collections[name] = col
 }
 
+// Same says that a stream called name reads the records of a collection, too. It
+// need not tell which of them were deleted.
+func (s *Server) Same(name, collection string) {
+	s.collections[name] = s.collection(collection)
+	s.same[name] = true
+}
+
+// Sort sorts rows by a text or number at a path.
+func Sort(rows []Row, path string) []Row {
+	slices.SortStableFunc(rows, func(a, b Row) int {
+		x, y := fmt.Sprint(At(a, path)), fmt.Sprint(At(b, path))
+		if _, number := At(a, path).(json.Number); number && len(x) != len(y) {
+			return len(x) - len(y)
+		}
+		return strings.Compare(x, y)
+	})
+	return rows
+}
+
 func (s *Server) collection(name string) *collection {
 	c := s.collections[name]
 	if c == nil {
