@@ -27,30 +27,27 @@ import (
 func TestMain(m *testing.M) { os.Exit(ministack.Main(m)) }
 
 // withRole returns the configuration of who has a role of the statements, as
-// CloudFormation makes it.
-func withRole(t *testing.T, config aws.Config, keyARN string, statements []object) aws.Config {
+// CloudFormation makes it, with what they refer to put in its place.
+func withRole(t *testing.T, config aws.Config, name string, statements []object, refers map[string]string) aws.Config {
 	t.Helper()
 	policy, err := json.Marshal(object{"Version": "2012-10-17", "Statement": statements})
 	if err != nil {
 		t.Fatal(err)
 	}
 	text := string(policy)
-	for from, to := range map[string]string{
-		`{"Ref":"Deployment"}`: `"tenure-test"`, `{"Ref":"KeyArn"}`: `"` + keyARN + `"`,
-		`{"Fn::Sub":"arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/*"}`: `"arn:aws:ses:us-east-1:000000000000:identity/*"`,
-	} {
+	for from, to := range refers {
 		if !strings.Contains(text, from) {
 			t.Fatalf("%s does not refer to %s", text, from)
 		}
-		text = strings.ReplaceAll(text, from, to)
+		text = strings.ReplaceAll(text, from, `"`+to+`"`)
 	}
 	roles := iam.NewFromConfig(config)
 	trust := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}]}`
-	role, err := roles.CreateRole(t.Context(), &iam.CreateRoleInput{RoleName: aws.String("console"), AssumeRolePolicyDocument: &trust})
+	role, err := roles.CreateRole(t.Context(), &iam.CreateRoleInput{RoleName: &name, AssumeRolePolicyDocument: &trust})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := roles.PutRolePolicy(t.Context(), &iam.PutRolePolicyInput{RoleName: aws.String("console"), PolicyName: aws.String("function"), PolicyDocument: &text}); err != nil {
+	if _, err := roles.PutRolePolicy(t.Context(), &iam.PutRolePolicyInput{RoleName: &name, PolicyName: aws.String("function"), PolicyDocument: &text}); err != nil {
 		t.Fatal(err)
 	}
 	got, err := sts.NewFromConfig(config).AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: role.Role.Arn, RoleSessionName: aws.String("test")})
@@ -71,7 +68,10 @@ func TestTheRoleOfThePagesAllowsWhatSendingNeedsAndNoMore(t *testing.T) {
 		t.Fatal(err)
 	}
 	keyARN := aws.ToString(made.KeyMetadata.Arn)
-	confined := withRole(t, config, keyARN, sendingStatements())
+	confined := withRole(t, config, "console", sendingStatements(), map[string]string{
+		`{"Ref":"Deployment"}`: "tenure-test", `{"Ref":"KeyArn"}`: keyARN,
+		`{"Fn::Sub":"arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/*"}`: "arn:aws:ses:us-east-1:000000000000:identity/*",
+	})
 
 	source := kms.New(awskms.NewFromConfig(confined), keyARN)
 	sealed, err := secrets.New(source).Seal(t.Context(), secrets.Binding{Workspace: "acme", Purpose: sending.KeyPurpose}, secrets.Secret("fake"))
