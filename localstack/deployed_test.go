@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
@@ -142,6 +143,7 @@ func TestDeployed(t *testing.T) {
 	t.Run("keys", func(t *testing.T) { testOperator(t, base) })
 	t.Run("console", func(t *testing.T) { testDeployedConsole(t, base) })
 	t.Run("calls", func(t *testing.T) { testDeployedCalls(t, base, on, keys, newWorkspace(t)) })
+	t.Run("sync", func(t *testing.T) { testDeployedSync(t, base) })
 	t.Run("all", func(t *testing.T) {
 		e2e.Run(t, e2e.Target{
 			BaseURL: base, MaxPlainBody: maxPlainBody, IgnoresEmptySegments: true, NewWorkspace: newWorkspace, Chosen: throughDeployment,
@@ -362,13 +364,71 @@ func testDeployedLock(t *testing.T, base, key string) {
 }
 
 // testDeployedClock calls the clock as its schedule does.
-func testDeployedClock(t *testing.T) {
+func testDeployedClock(t *testing.T) { deployedTick(t, "clock") }
+
+// deployedTick calls a function as its schedule does.
+func deployedTick(t *testing.T, function string) {
+	t.Helper()
 	out, err := lambda.NewFromConfig(endpointConfig).Invoke(t.Context(), &lambda.InvokeInput{
-		FunctionName: aws.String(stack + "-clock"), Qualifier: aws.String("live"), Payload: sample(t, "clock"),
+		FunctionName: aws.String(stack + "-" + function), Qualifier: aws.String("live"), Payload: sample(t, function),
 	})
 	if err != nil || out.FunctionError != nil || string(out.Payload) != "null" {
 		t.Errorf("%s, %v, %s", aws.ToString(out.FunctionError), err, out.Payload)
 	}
+}
+
+// testDeployedSync sees to sources as an operator does, from outside the deployment,
+// and has the function run one.
+func testDeployedSync(t *testing.T, base string) {
+	program := filepath.Join(t.TempDir(), "sync")
+	build := exec.CommandContext(t.Context(), "go", "build", "-race=false", "-trimpath", "-o", program, "./sync")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	function, err := lambda.NewFromConfig(endpointConfig).GetFunctionConfiguration(t.Context(), &lambda.GetFunctionConfigurationInput{FunctionName: aws.String(stack + "-sync")})
+	if err != nil || function.Environment == nil {
+		t.Fatal(err)
+	}
+	do := func(in string, args ...string) (string, error) {
+		t.Helper()
+		run := exec.CommandContext(t.Context(), program, append([]string{"-workspace", "first"}, args...)...)
+		run.Stdin = strings.NewReader(in)
+		run.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+endpoint, "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test-not-secret",
+			"TABLE_NAME="+stack, "KEY_ARN="+function.Environment.Variables["KEY_ARN"])
+		out, err := run.CombinedOutput()
+		return string(out), err
+	}
+	must := func(in string, args ...string) string {
+		t.Helper()
+		text, err := do(in, args...)
+		if err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, text)
+		}
+		return text
+	}
+	must(`{"connector":"stripe","name":"Payments","system_of_record":true,"every":0}`, "add")
+	must(`{"api_key":"sk_test_fake"}`, "credentials", "Payments", "api_key")
+	if text := must("", "list"); !strings.Contains(text, "by hand  stored") {
+		t.Errorf("list: %s", text)
+	}
+	text := must(`{"id":"cus_1","object":"customer","name":"Imported","created":1700000000,"metadata":{"account_id":"imported"}}`, "import", "Payments", "customers")
+	if r, answer := deployedRequest(t, "GET", base+"/accounts/imported", "test-key-not-secret", "", false); r.StatusCode != http.StatusOK {
+		t.Errorf("status %d: %s\n%s", r.StatusCode, answer, text)
+	}
+	// A tick finds nothing that is due, and then a source that has no credentials: the
+	// function runs it, and says so in its report.
+	deployedTick(t, "sync")
+	must(`{"connector":"stripe","name":"Due","prefix":"due-"}`, "add")
+	deployedTick(t, "sync")
+	eventually(t, "the report of the run", func() bool {
+		text, err := do("", "report", "Due")
+		return err == nil && strings.Contains(text, "(credentials): ")
+	})
+	if text, err := do("", "report", "Payments"); err != nil || strings.Contains(text, "EARLIER") {
+		t.Errorf("the source that is run by hand: %v\n%s", err, text)
+	}
+	must("", "delete", "Due")
 }
 
 // testOperator makes and revokes a key, reprocesses and reindexes, as an operator

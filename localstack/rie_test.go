@@ -219,7 +219,7 @@ func TestFunctionsUnderTheRuntimeEmulator(t *testing.T) {
 				if running[name] == nil {
 					running[name] = underEmulator(t, binaries, name, "TABLE_NAME="+table, "RESPONSE_MODE="+mode,
 						"AWS_ENDPOINT_URL="+aws.ToString(config.BaseEndpoint), "REQUEST_TIMEOUT=27s",
-						"UPLOADS_BUCKET=uploads", "UPLOADS_QUEUE=http://127.0.0.1:1/queue", "KEY_ARN=arn:aws:kms:us-east-1:123456789012:key/fake")
+						"UPLOADS_BUCKET=uploads", "UPLOADS_QUEUE=http://127.0.0.1:1/queue", "SOURCES_QUEUE=http://127.0.0.1:1/queue", "KEY_ARN=arn:aws:kms:us-east-1:123456789012:key/fake")
 				}
 				return running[name]
 			}
@@ -252,8 +252,14 @@ func TestFunctionsUnderTheRuntimeEmulator(t *testing.T) {
 			if given := function("uploads").invoke(sample(t, "uploads")); string(given) != `{"batchItemFailures":null}` {
 				t.Errorf("uploads gives %s", given)
 			}
-			if given := function("clock").invoke(sample(t, "clock")); string(given) != "null" {
-				t.Errorf("the clock gives %s", given)
+			// Nothing is due, and the source of the message was deleted.
+			if given := function("sync").invoke(sample(t, "sync-message")); string(given) != `{"batchItemFailures":null}` {
+				t.Errorf("a message of sync gives %s", given)
+			}
+			for _, name := range []string{"clock", "sync"} {
+				if given := function(name).invoke(sample(t, name)); string(given) != "null" {
+					t.Errorf("a tick of %s gives %s", name, given)
+				}
 			}
 			get := bytes.ReplaceAll(sample(t, "accounts-get"), []byte("gzip"), []byte("identity"))
 			if a := function("accounts").answer(get, mode == "buffer"); !strings.Contains(a.Body, `"current_mrr":10000`) {
@@ -316,10 +322,10 @@ func TestSampleEventsAreOfTheirTypes(t *testing.T) {
 			continue // is of no type
 		case strings.HasPrefix(name, "rollup"):
 			typed = &events.DynamoDBEvent{}
-		case name == "uploads":
+		case name == "uploads", name == "sync-message":
 			typed = &events.SQSEvent{}
-		case name == "clock":
-			continue // whose content nobody looks at
+		case name == "clock", name == "sync":
+			continue // of which nothing matters but where it is from
 		}
 		text := sample(t, name)
 		if err := json.Unmarshal(text, typed); err != nil {
