@@ -44,7 +44,7 @@ var stripe = &connector.Connector{
 	},
 	Streams: []connector.Stream{
 		{
-			Name: "customers", Title: "Customers", Accounts: true, ID: ".id", Label: ".name // .email", Keep: "{name, email}", Deleted: ".deleted == true",
+			Name: "customers", Title: "Customers", Overlap: overlap, Accounts: true, ID: ".id", Label: ".name // .email", Keep: "{name, email}", Deleted: ".deleted == true",
 			Request: connector.Request{Path: "/customers", Query: stripePage}, Paging: stripeNext, Items: ".data[]",
 			Changes: stripeChanges("customers", `["customer.created","customer.updated","customer.deleted"]`, "customer.deleted"),
 			Feeds: []connector.Feed{
@@ -61,7 +61,7 @@ var stripe = &connector.Connector{
 			},
 		},
 		{
-			Name: "subscriptions", Title: "Subscriptions", ID: ".id", Label: ".id", Currency: ".currency", Account: stripeAccount,
+			Name: "subscriptions", Title: "Subscriptions", Overlap: overlap, ID: ".id", Label: ".id", Currency: ".currency", Account: stripeAccount,
 			Request: connector.Request{Path: "/subscriptions", Query: `{limit: 100, starting_after: $page, status: "all"}`}, Paging: stripeNext, Items: ".data[]",
 			Details: []connector.Detail{stripeRest("items", "/subscription_items", `{subscription: .id, limit: 100, starting_after: $page}`)},
 			Changes: stripeChanges("subscriptions", `["customer.subscription.created","customer.subscription.updated","customer.subscription.deleted"]`, ""),
@@ -76,7 +76,7 @@ var stripe = &connector.Connector{
 			}}},
 		},
 		{
-			Name: "invoices", Title: "Invoices", ID: ".id", Label: ".number", Currency: ".currency", Account: stripeAccount,
+			Name: "invoices", Title: "Invoices", Overlap: overlap, ID: ".id", Label: ".number", Currency: ".currency", Account: stripeAccount,
 			Request: connector.Request{Path: "/invoices", Query: stripePage}, Paging: stripeNext, Items: ".data[]",
 			Details: []connector.Detail{stripeRest("lines", `/invoices/\(.id)/lines`, stripePage)},
 			Changes: stripeChanges("invoices", `["invoice.created","invoice.finalized","invoice.paid","invoice.payment_failed","invoice.updated","invoice.voided","invoice.marked_uncollectible","invoice.deleted"]`, "invoice.deleted"),

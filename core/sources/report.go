@@ -16,9 +16,10 @@ import (
 const (
 	// reportLife is how long reports of runs are kept.
 	reportLife = 90 * 24 * time.Hour
-	// problemsInPart is how many problems one item of a report holds; with the
-	// greatest lengths of their texts they fit.
+	// problemsInPart is how many problems one item of a report holds at most, and
+	// maxPart how long it is, in bytes, unless one problem is longer.
 	problemsInPart = 250
+	maxPart        = 300 << 10
 	// maxText is the greatest length of a text of a problem, in bytes.
 	maxText = 300
 )

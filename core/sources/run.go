@@ -509,14 +509,13 @@ func (r *run) checkpoint(ctx context.Context, more ...table.Op) error {
 	expires := r.Now().Add(reportLife).UnixMilli()
 	if u := r.state.Run; u != nil {
 		for len(r.problems) > 0 {
-			part := r.problems[:min(problemsInPart, len(r.problems))]
-			body, err := json.Marshal(part)
+			part, body, err := firstPart(r.problems)
 			if err != nil {
 				return err
 			}
 			ops = append(ops, table.Put(table.Item{Key: problemsKey(r.workspace, r.source.ID, u.ID, u.Parts), Version: r.version(0), Expires: expires, Body: body}, table.Condition{}))
 			u.Parts++
-			r.problems = r.problems[len(part):]
+			r.problems = r.problems[part:]
 		}
 		for len(r.hashes) > 0 && u.Position != nil {
 			part := r.hashes[:min(hashesInItem, len(r.hashes))]
@@ -557,6 +556,26 @@ func (r *run) checkpoint(ctx context.Context, more ...table.Op) error {
 // maxTogether is how many items of a checkpoint are written in one transaction:
 // the largest of them together stay below what one takes.
 const maxTogether = 8
+
+// firstPart returns how many of the first problems go into one item, and its body.
+func firstPart(problems []Problem) (n int, body []byte, err error) {
+	body = append(body, '[')
+	for n < len(problems) && n < problemsInPart {
+		text, err := json.Marshal(problems[n])
+		if err != nil {
+			return 0, nil, err
+		}
+		if n > 0 {
+			if len(body)+len(text) > maxPart {
+				break
+			}
+			body = append(body, ',')
+		}
+		body = append(body, text...)
+		n++
+	}
+	return n, append(body, ']'), nil
+}
 
 func (r *run) putState() (table.Op, int64, error) {
 	body, err := json.Marshal(r.state)

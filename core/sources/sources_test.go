@@ -317,6 +317,26 @@ func TestExportedRecordsAreImportedLikeOthers(t *testing.T) {
 	}
 }
 
+func TestAReportOfManyLongProblemsIsKeptWhole(t *testing.T) {
+	w := newWorld(t)
+	for i := range 700 {
+		w.system.put("one/tickets", row{"id": i, "name": strings.Repeat("\x01\"", 400), "subject": "S", "state": "open", "created": 1, "company": strings.Repeat("\x02", 500)})
+	}
+	s := w.source("one", nil)
+	r := w.done(s)
+	var got []sources.Problem
+	for after, more := "", true; more; {
+		part, next, err := w.Problems(t.Context(), "acme", s.ID, r.ID, after, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, after, more = append(got, part...), next, next != ""
+	}
+	if len(got) != 700 || r.Problems != 700 || r.Waiting != 700 {
+		t.Errorf("%d problems: %+v", len(got), r)
+	}
+}
+
 func TestSettingsThatCannotBeAreNamed(t *testing.T) {
 	w := newWorld(t)
 	first := w.source("one", sor)
