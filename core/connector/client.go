@@ -65,8 +65,10 @@ func newClient(s *Session) *client {
 	}
 	c := &client{session: s}
 	if n > 0 && l.Per > 0 {
-		// A tenth of the allowance may be used at once.
-		c.limiter = rate.NewLimiter(rate.Limit(float64(n)/l.Per.Seconds()), max(1, n/10))
+		// A tenth of the allowance may be used at once. The others follow so that no
+		// time of that length has more than the allowance.
+		burst := max(1, n/10)
+		c.limiter = rate.NewLimiter(rate.Limit(float64(n-burst+1)/l.Per.Seconds()), burst)
 	}
 	c.http = &http.Client{Transport: s.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	return c
@@ -159,90 +161,84 @@ func (s *Session) allowed(u *url.URL) error {
 	return nil
 }
 
-// ask sends a declared request and returns the decoded body of its answer.
-func (s *Session) ask(ctx context.Context, r *Request, input any, sc *scope) (body any, header http.Header, err error) {
-	answer, err := s.answer(ctx, r, input, sc)
+// ask sends a declared request and returns the decoded body of its answer. target,
+// unless it is empty, is asked for in place of the request's path and query.
+func (s *Session) ask(ctx context.Context, r *Request, target string, input any, sc *scope) (body any, header http.Header, err error) {
+	answer, err := s.answer(ctx, r, target, input, sc)
 	if err == nil && answer.Status == http.StatusNotFound {
 		err = fmt.Errorf("%w: it is not found (404): %s", ErrRefused, s.said(ctx, answer))
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	body, err = s.decode(answer)
+	body, err = answer.json()
 	return body, answer.Header, err
 }
 
-// send is ask, of a URL or path as it stands.
-func (s *Session) send(ctx context.Context, r *Request, target string, input any, sc *scope) (body any, header http.Header, err error) {
-	if err := s.client.load(ctx); err != nil {
-		return nil, nil, err
+// answer sends a declared request, or the same to target.
+func (s *Session) answer(ctx context.Context, r *Request, target string, input any, sc *scope) (*Answer, error) {
+	c := s.client
+	if err := c.load(ctx); err != nil {
+		return nil, err
 	}
-	call, err := s.call(ctx, r, input, sc)
-	if err != nil {
-		return nil, nil, err
+	call := &Call{Path: target}
+	if target == "" {
+		if err := s.locate(ctx, call, r, input, sc); err != nil {
+			return nil, fmt.Errorf("%w: it cannot be made: %w", ErrRefused, err)
+		}
+	} else if u, err := c.base.Parse(target); err == nil {
+		call.Path = u.String() // a path belongs to the host, not to the base
 	}
-	// A path without a host belongs to the host, not to the base.
-	u, err := s.client.base.Parse(target)
-	if err != nil || u.Host != s.client.base.Host {
-		return nil, nil, fmt.Errorf("%w: the next page is on another host", ErrAnswer)
+	// What has come from outside leads to the host that was chosen alone: another one
+	// of the system's may be somebody else's.
+	if u, err := c.target(call.Path); err != nil || !strings.EqualFold(u.Hostname(), c.base.Hostname()) {
+		if target == "" {
+			return nil, fmt.Errorf("%w: its path leads to another host", ErrRefused)
+		}
+		return nil, fmt.Errorf("%w: the next page is on another host", ErrAnswer)
 	}
-	call.Path = u.String()
-	answer, err := s.Call(ctx, *call)
-	if err == nil && answer.Status == http.StatusNotFound {
-		err = fmt.Errorf("%w: it is not found (404)", ErrRefused)
+	if err := s.fill(ctx, call, r, input, sc); err != nil {
+		return nil, fmt.Errorf("%w: it cannot be made: %w", ErrRefused, err)
 	}
-	if err != nil {
-		return nil, nil, err
-	}
-	body, err = s.decode(answer)
-	return body, answer.Header, err
+	return s.deliver(ctx, call)
 }
 
-// answer sends a declared request.
-func (s *Session) answer(ctx context.Context, r *Request, input any, sc *scope) (*Answer, error) {
-	if err := s.client.load(ctx); err != nil {
-		return nil, err
-	}
-	call, err := s.call(ctx, r, input, sc)
-	if err != nil {
-		return nil, err
-	}
+// locate sets the path and the query of a declared request.
+func (s *Session) locate(ctx context.Context, call *Call, r *Request, input any, sc *scope) error {
 	path, err := s.eval(ctx, pathExpression(r.Path), input, nil, sc)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	call.Path, _ = path.(string)
-	if r.Query != "" {
-		v, err := s.eval(ctx, r.Query, input, nil, sc)
-		if err != nil {
-			return nil, err
-		}
-		if call.Query, err = query(v); err != nil {
-			return nil, err
-		}
+	if r.Query == "" {
+		return nil
 	}
-	return s.Call(ctx, *call)
+	v, err := s.eval(ctx, r.Query, input, nil, sc)
+	if err != nil {
+		return err
+	}
+	call.Query, err = query(v)
+	return err
 }
 
-// call returns the declared request without its path.
-func (s *Session) call(ctx context.Context, r *Request, input any, sc *scope) (*Call, error) {
-	call := &Call{Method: r.Method, Header: http.Header{}}
+// fill sets the rest of a declared request.
+func (s *Session) fill(ctx context.Context, call *Call, r *Request, input any, sc *scope) error {
+	call.Method, call.Header = r.Method, http.Header{}
 	for name, text := range r.Headers {
 		if err := s.header(ctx, call.Header, name, text, input, sc); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	if r.Body != "" {
-		v, err := s.eval(ctx, r.Body, input, nil, sc)
-		if err != nil {
-			return nil, err
-		}
-		if call.Body, err = json.Marshal(v); err != nil {
-			return nil, err
-		}
-		call.Header.Set("Content-Type", "application/json")
+	if r.Body == "" {
+		return nil
 	}
-	return call, nil
+	v, err := s.eval(ctx, r.Body, input, nil, sc)
+	if err != nil {
+		return err
+	}
+	call.Header.Set("Content-Type", "application/json")
+	call.Body, err = json.Marshal(v)
+	return err
 }
 
 // header sets a header to what an expression yields, unless that is null.
@@ -288,25 +284,43 @@ func query(v any) (url.Values, error) {
 	return values, nil
 }
 
-// decode returns the JSON value of an answer.
-func (s *Session) decode(a *Answer) (any, error) {
-	if len(bytes.TrimSpace(a.Body)) == 0 {
-		return nil, nil
+// json returns the JSON value of an answer, which is decoded once. Only an answer
+// that says so (204, 205) may be without one.
+func (a *Answer) json() (any, error) {
+	if !a.decoded {
+		a.decoded = true
+		if a.Status != http.StatusNoContent && a.Status != http.StatusResetContent {
+			a.value, a.wrong = mapping.Decode(bytes.NewReader(a.Body), maxBody)
+		}
 	}
-	v, err := mapping.Decode(bytes.NewReader(a.Body), maxBody)
-	if err != nil {
-		return nil, fmt.Errorf("%w: it is no JSON: %w", ErrAnswer, err)
+	if a.wrong != nil {
+		return nil, fmt.Errorf("%w: it is no JSON: %w", ErrAnswer, a.wrong)
 	}
-	return v, nil
+	return a.value, nil
 }
 
 // Call sends a request, waits where the system asks for it, tries again what may
 // pass, and refreshes the token. The answer has a status of 2xx, or 404.
 func (s *Session) Call(ctx context.Context, call Call) (*Answer, error) {
-	c := s.client
-	if err := c.load(ctx); err != nil {
-		return nil, err
+	if err := s.client.load(ctx); err != nil {
+		return nil, s.client.told(ctx, err)
 	}
+	answer, err := s.deliver(ctx, &call)
+	return answer, s.client.told(ctx, err)
+}
+
+// told returns an error as callers see it: the context's own if that has ended, and
+// otherwise one without secrets.
+func (c *client) told(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return hide(err, c.secrets())
+}
+
+// deliver is Call with credentials that are there.
+func (s *Session) deliver(ctx context.Context, call *Call) (*Answer, error) {
+	c := s.client
 	refreshed, waits := false, 0
 	for try := 1; ; try++ {
 		if err := c.fresh(ctx); err != nil {
@@ -315,7 +329,7 @@ func (s *Session) Call(ctx context.Context, call Call) (*Answer, error) {
 		if err := c.pace(ctx); err != nil {
 			return nil, err
 		}
-		answer, err := c.once(ctx, &call)
+		answer, err := c.once(ctx, call)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -325,9 +339,9 @@ func (s *Session) Call(ctx context.Context, call Call) (*Answer, error) {
 			case errors.Is(err, ErrRefused), errors.Is(err, ErrCredentials), errors.Is(err, ErrAnswer) && !errors.As(err, &cut):
 				return nil, err
 			case try == tries && errors.As(err, &cut):
-				return nil, c.scrub(err)
+				return nil, err
 			case try == tries:
-				return nil, c.scrub(fmt.Errorf("%w: %w", ErrUnavailable, err))
+				return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 			}
 			if err := c.wait(ctx, backoff(try)); err != nil {
 				return nil, err
@@ -341,7 +355,7 @@ func (s *Session) Call(ctx context.Context, call Call) (*Answer, error) {
 			return answer, c.quota(ctx, answer)
 		case expired:
 			if refreshed || c.auth.OAuth == nil {
-				return nil, c.scrub(fmt.Errorf("%w: %s", ErrCredentials, s.said(ctx, answer)))
+				return nil, fmt.Errorf("%w: %s", ErrCredentials, s.said(ctx, answer))
 			}
 			refreshed = true
 			if err := c.refresh(ctx, c.credentials.Token.Access); err != nil {
@@ -357,13 +371,13 @@ func (s *Session) Call(ctx context.Context, call Call) (*Answer, error) {
 			try-- // it has not failed
 		case again:
 			if try == tries {
-				return nil, c.scrub(fmt.Errorf("%w: it answers %d: %s", ErrUnavailable, answer.Status, s.said(ctx, answer)))
+				return nil, fmt.Errorf("%w: it answers %d: %s", ErrUnavailable, answer.Status, s.said(ctx, answer))
 			}
 			if err := c.wait(ctx, max(pause, backoff(try))); err != nil {
 				return nil, err
 			}
 		default:
-			return nil, c.scrub(err)
+			return nil, err
 		}
 	}
 }
@@ -464,7 +478,11 @@ const (
 func (c *client) judge(ctx context.Context, a *Answer) (v verdict, pause time.Duration, err error) {
 	s := c.session
 	e := &s.Connector.Errors
-	body, decoding := mapping.Decode(bytes.NewReader(a.Body), maxBody)
+	ok := a.Status/100 == 2
+	if ok && e.Failed == "" && e.Gone == "" {
+		return good, 0, nil
+	}
+	body, decoding := a.json()
 	if decoding != nil {
 		body = string(a.Body)
 	}
@@ -476,7 +494,6 @@ func (c *client) judge(ctx context.Context, a *Answer) (v verdict, pause time.Du
 		v, err := s.eval(ctx, text, input, nil, nil)
 		return err == nil && v == true
 	}
-	ok := a.Status/100 == 2
 	failed := !ok || decoding == nil && is(e.Failed, body)
 	switch {
 	case is(e.Gone, about):
@@ -536,7 +553,7 @@ func retryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 // said returns what the system says in a refusal.
 func (s *Session) said(ctx context.Context, a *Answer) string {
 	text := ""
-	if body, err := mapping.Decode(bytes.NewReader(a.Body), maxBody); err == nil && s.Connector.Errors.Message != "" {
+	if body, err := a.json(); err == nil && s.Connector.Errors.Message != "" {
 		if v, err := s.eval(ctx, s.Connector.Errors.Message, body, nil, nil); err == nil && v != nil {
 			text, _ = mapping.Text(v)
 		}
@@ -544,7 +561,8 @@ func (s *Session) said(ctx context.Context, a *Answer) string {
 	if text == "" {
 		text = http.StatusText(a.Status)
 	}
-	return clip(strings.Join(strings.Fields(text), " "))
+	// Secrets first: of one that is clipped, the rest would stay.
+	return clip(hidden(strings.Join(strings.Fields(text), " "), s.client.secrets()))
 }
 
 // cutError is an answer whose body has come to an end before its end.
@@ -609,10 +627,7 @@ func (c *client) once(ctx context.Context, call *Call) (*Answer, error) {
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		if inner := (*url.Error)(nil); errors.As(err, &inner) { // whose URL may say too much
-			err = inner.Err
-		}
-		return nil, err
+		return nil, plain(err)
 	}
 	defer response.Body.Close()
 	body, err := readBody(response)
@@ -620,6 +635,18 @@ func (c *client) once(ctx context.Context, call *Call) (*Answer, error) {
 		return nil, err
 	}
 	return &Answer{Status: response.StatusCode, Header: response.Header, Body: body}, nil
+}
+
+// plain returns why there is no answer. It does not say where to, as URLs may say
+// too much. The end of the time for one request is not that of the caller's.
+func plain(err error) error {
+	for inner := (*url.Error)(nil); errors.As(err, &inner); {
+		err = inner.Err
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return errors.New("it takes too long")
+	}
+	return err
 }
 
 // target returns the URL of a path below the base, or of a whole URL.
@@ -651,7 +678,7 @@ func readBody(response *http.Response) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(reader, maxBody+1))
 	switch {
 	case err != nil:
-		return nil, &cutError{fmt.Errorf("%w: it is cut off: %w", ErrAnswer, err)}
+		return nil, &cutError{fmt.Errorf("%w: it is cut off: %w", ErrAnswer, plain(err))}
 	case len(body) > maxBody:
 		return nil, fmt.Errorf("%w: it has more than %d MB", ErrAnswer, maxBody>>20)
 	}
@@ -661,10 +688,14 @@ func readBody(response *http.Response) ([]byte, error) {
 // placeholder stands for a secret in texts.
 const placeholder = "[secret]"
 
-// scrub returns an error without any secret in its text.
-func (c *client) scrub(err error) error {
-	if err == nil || c.credentials == nil {
-		return err
+// shortest is from how many bytes on the beginning of a secret is hidden as well:
+// texts that systems and jq make of values end with three dots in the middle of them.
+const shortest = 12
+
+// secrets returns what must not be seen.
+func (c *client) secrets() []string {
+	if c.credentials == nil {
+		return nil
 	}
 	secrets := slices.Clone(c.sent)
 	for _, setting := range c.auth.Settings {
@@ -675,21 +706,15 @@ func (c *client) scrub(err error) error {
 	if t := c.credentials.Token; t != nil {
 		secrets = append(secrets, t.Access, t.Refresh)
 	}
-	return hide(err, secrets)
+	return secrets
 }
 
-// hide returns an error without secrets in its text, in any form in which they are
-// sent.
+// hide returns an error without secrets in its text.
 func hide(err error, secrets []string) error {
-	text := err.Error()
-	for _, secret := range secrets {
-		if len(secret) < 4 {
-			continue
-		}
-		for _, form := range []string{secret, url.QueryEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret)), base64.RawURLEncoding.EncodeToString([]byte(secret))} {
-			text = strings.ReplaceAll(text, form, placeholder)
-		}
+	if err == nil {
+		return nil
 	}
+	text := hidden(err.Error(), secrets)
 	if text == err.Error() {
 		return err
 	}
@@ -699,6 +724,31 @@ func hide(err error, secrets []string) error {
 		}
 	}
 	return errors.New(text)
+}
+
+// hidden returns a text without secrets, in any form in which they are sent or
+// written.
+func hidden(text string, secrets []string) string {
+	var forms []string
+	for _, secret := range secrets {
+		if len(secret) < 4 {
+			continue
+		}
+		quoted, _ := json.Marshal(secret) // texts always can be
+		forms = append(forms, secret, string(quoted[1:len(quoted)-1]), url.QueryEscape(secret), url.PathEscape(secret),
+			base64.StdEncoding.EncodeToString([]byte(secret)), base64.RawURLEncoding.EncodeToString([]byte(secret)))
+	}
+	for _, form := range forms {
+		text = strings.ReplaceAll(text, form, placeholder)
+	}
+	for _, form := range forms {
+		if len(form) > shortest && strings.Contains(text, form[:shortest]) {
+			for n := len(form) - 1; n >= shortest; n-- {
+				text = strings.ReplaceAll(text, form[:n], placeholder)
+			}
+		}
+	}
+	return text
 }
 
 // kinds are the kinds of errors that callers tell apart.

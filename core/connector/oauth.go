@@ -3,10 +3,12 @@ package connector
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -19,8 +21,15 @@ import (
 	"tenure/core/mapping"
 )
 
-// maxTokenLife is the longest life of a token that is believed.
-const maxTokenLife = 10 * 365 * 24 * time.Hour
+const (
+	// maxTokenLife is the longest life of a token that is believed.
+	maxTokenLife = 10 * 365 * 24 * time.Hour
+	// maxToken is the largest answer to a token request, in bytes.
+	maxToken = 1 << 20
+	// tokenTimeout bounds the getting of a token with all tries: whoever refreshes one
+	// keeps others from it meanwhile, for a minute at most.
+	tokenTimeout = 45 * time.Second
+)
 
 // fresh makes sure of an access token that does not expire at once.
 func (c *client) fresh(ctx context.Context) error {
@@ -44,7 +53,7 @@ func (c *client) refresh(ctx context.Context, old string) error {
 		return c.fetch(ctx, now)
 	})
 	if err != nil {
-		return c.scrub(err)
+		return err
 	}
 	if credentials.Token == nil {
 		return fmt.Errorf("%w: there is no token", ErrCredentials)
@@ -59,7 +68,11 @@ func (c *client) fetch(ctx context.Context, now *Credentials) (*Token, error) {
 	var was *Token
 	if o.Grant == ClientCredentials {
 		form.Set("grant_type", "client_credentials")
-		if scopes, err := c.session.scopes(ctx, o); err != nil || scopes != "" {
+		scopes, err := c.session.scopes(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		if scopes != "" {
 			form.Set("scope", scopes)
 		}
 	} else {
@@ -77,83 +90,100 @@ func (s *Session) scopes(ctx context.Context, o *OAuth) (string, error) {
 		return "", nil
 	}
 	v, err := s.eval(ctx, o.Scopes, nil, nil, nil)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrRefused, err)
+	}
 	text, _ := v.(string)
-	return text, err
+	return text, nil
 }
 
-// exchange sends a token request (RFC 6749, sections 4.1.3, 4.4.2 and 6).
+// tokenRequest is a request for a token.
+type tokenRequest struct {
+	url   *url.URL
+	kind  string
+	body  []byte
+	basic string // HTTP Basic credentials; empty: the body has them
+	// once says that what the request has to give is spent by it.
+	once    bool
+	secrets []string
+}
+
+// exchange gets a token (RFC 6749, sections 4.1.3, 4.4.2 and 6).
 func (s *Session) exchange(ctx context.Context, o *OAuth, values map[string]string, form url.Values, basic bool, was *Token) (*Token, error) {
+	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
+	defer cancel()
+	r := &tokenRequest{kind: "application/x-www-form-urlencoded", once: form.Get("grant_type") != "client_credentials",
+		secrets: []string{values["client_secret"], form.Get("refresh_token"), form.Get("code"), form.Get("code_verifier")}}
 	v, err := s.eval(ctx, o.TokenURL, nil, nil, nil)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	text, _ := v.(string)
-	u, err := url.Parse(text)
-	if err != nil {
+	if r.url, err = url.Parse(text); err != nil {
 		return nil, fmt.Errorf("%w: the address of tokens is not one", ErrRefused)
 	}
-	if err := s.allowed(u); err != nil {
+	if err := s.allowed(r.url); err != nil {
 		return nil, err
 	}
-	if !basic {
+	if basic {
+		code := base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(values["client_id"]) + ":" + url.QueryEscape(values["client_secret"])))
+		r.basic, r.secrets = "Basic "+code, append(r.secrets, code)
+	} else {
 		form.Set("client_id", values["client_id"])
 		form.Set("client_secret", values["client_secret"])
 	}
-	body, kind := []byte(form.Encode()), "application/x-www-form-urlencoded"
+	r.body = []byte(form.Encode())
 	if o.JSON {
 		object := map[string]string{}
 		for name := range form {
 			object[name] = form.Get(name)
 		}
-		if body, err = json.Marshal(object); err != nil {
+		if r.body, err = json.Marshal(object); err != nil {
 			return nil, err
 		}
-		kind = "application/json"
+		r.kind = "application/json"
 	}
-	secrets := []string{values["client_secret"], form.Get("refresh_token"), form.Get("code")}
 	for try := 1; ; try++ {
-		token, again, err := s.tokenOnce(ctx, u, body, kind, basic, values, o, was)
+		object, again, pause, err := s.askForToken(ctx, r)
 		if err == nil {
-			return token, nil
+			return s.tokenOf(ctx, o, object, was)
 		}
 		if !again || try == tries || ctx.Err() != nil {
-			return nil, hide(err, secrets)
+			return nil, hide(err, r.secrets)
 		}
-		if err := s.client.wait(ctx, backoff(try)); err != nil {
+		if err := s.client.wait(ctx, max(pause, backoff(try))); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// tokenOnce sends a token request once; again says that it may work another time.
-// A request whose answer is lost is not sent again: its refresh token may be spent.
-func (s *Session) tokenOnce(ctx context.Context, u *url.URL, body []byte, kind string, basic bool, values map[string]string, o *OAuth, was *Token) (_ *Token, again bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), bytes.NewReader(body))
+// askForToken sends a token request once. again says that it may work another time,
+// after a pause. What is spent by being sent is not sent again if nobody has said
+// what has become of it.
+func (s *Session) askForToken(ctx context.Context, r *tokenRequest) (object map[string]any, again bool, pause time.Duration, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, r.url.String(), bytes.NewReader(r.body))
 	if err != nil {
-		return nil, false, err
+		return nil, false, 0, err
 	}
 	request.Header.Set("User-Agent", userAgent)
 	request.Header.Set("Accept", "application/json")
-	request.Header.Set("Content-Type", kind)
-	if basic {
-		request.SetBasicAuth(url.QueryEscape(values["client_id"]), url.QueryEscape(values["client_secret"]))
+	request.Header.Set("Content-Type", r.kind)
+	if r.basic != "" {
+		request.Header.Set("Authorization", r.basic)
 	}
 	response, err := s.client.http.Do(request)
 	if err != nil {
-		if inner := (*url.Error)(nil); errors.As(err, &inner) {
-			err = inner.Err
-		}
-		return nil, false, fmt.Errorf("%w: no token was given: %w", ErrUnavailable, err)
+		dial := (*net.OpError)(nil)
+		unsent := errors.As(err, &dial) && dial.Op == "dial"
+		return nil, unsent || !r.once, 0, fmt.Errorf("%w: no token was given: %w", ErrUnavailable, plain(err))
 	}
 	defer response.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxToken))
 	if err != nil {
-		return nil, false, fmt.Errorf("%w: no token was given: %w", ErrUnavailable, err)
+		return nil, !r.once, 0, fmt.Errorf("%w: no token was given: %w", ErrUnavailable, plain(err))
 	}
-	answer, decoding := mapping.Decode(bytes.NewReader(text), 1<<20)
-	object, _ := answer.(map[string]any)
+	answer, decoding := mapping.Decode(bytes.NewReader(text), maxToken)
+	object, _ = answer.(map[string]any)
 	said := response.Status
 	if word, ok := object["error"].(string); ok {
 		said = word
@@ -161,24 +191,30 @@ func (s *Session) tokenOnce(ctx context.Context, u *url.URL, body []byte, kind s
 			said += ": " + more
 		}
 	}
+	said = clip(hidden(said, r.secrets))
 	switch status := response.StatusCode; {
-	case status == http.StatusTooManyRequests, status >= 500:
-		return nil, true, fmt.Errorf("%w: no token was given: %s", ErrUnavailable, clip(said))
+	case status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, status >= 500:
+		pause, _ = retryAfter(response.Header, s.Now())
+		return nil, true, pause, fmt.Errorf("%w: no token was given: %s", ErrUnavailable, said)
+	case status/100 == 3:
+		return nil, false, 0, fmt.Errorf("%w: no token was given: it leads elsewhere (%d)", ErrAnswer, status)
+	case status == http.StatusNotFound, status == http.StatusMethodNotAllowed:
+		return nil, false, 0, fmt.Errorf("%w: there are no tokens at this address: %s", ErrRefused, said)
 	case status/100 != 2 || object["error"] != nil:
-		return nil, false, fmt.Errorf("%w: no token was given, access has to be granted again: %s", ErrCredentials, clip(said))
+		return nil, false, 0, fmt.Errorf("%w: no token was given, access has to be granted again: %s", ErrCredentials, said)
 	case decoding != nil || object == nil:
-		return nil, false, fmt.Errorf("%w: what was given is no token", ErrAnswer)
+		return nil, false, 0, fmt.Errorf("%w: what was given is no token", ErrAnswer)
 	}
-	return s.tokenOf(ctx, o, object, was)
+	return object, false, 0, nil
 }
 
 // tokenOf reads the answer to a token request (RFC 6749, section 5.1).
-func (s *Session) tokenOf(ctx context.Context, o *OAuth, object map[string]any, was *Token) (_ *Token, again bool, err error) {
+func (s *Session) tokenOf(ctx context.Context, o *OAuth, object map[string]any, was *Token) (*Token, error) {
 	now := s.Now()
 	t := &Token{}
 	t.Access, _ = object["access_token"].(string)
 	if t.Access == "" {
-		return nil, false, fmt.Errorf("%w: what was given has no token", ErrAnswer)
+		return nil, fmt.Errorf("%w: what was given has no token", ErrAnswer)
 	}
 	t.Refresh, _ = object["refresh_token"].(string)
 	if was != nil && t.Refresh == "" {
@@ -201,16 +237,16 @@ func (s *Session) tokenOf(ctx context.Context, o *OAuth, object map[string]any, 
 	if o.Keep != "" {
 		kept, err := s.eval(ctx, o.Keep, object, nil, nil)
 		if err != nil {
-			return nil, false, fmt.Errorf("%w: what was given with the token is not as it should be: %w", ErrAnswer, err)
+			return nil, hide(fmt.Errorf("%w: what was given with the token is not as it should be: %w", ErrAnswer, err), []string{t.Access, t.Refresh})
 		}
 		if t.Kept, err = json.Marshal(kept); err != nil {
-			return nil, false, err
+			return nil, fmt.Errorf("%w: %w", ErrAnswer, err)
 		}
 	}
 	if was != nil && (t.Kept == nil || string(t.Kept) == "null") {
 		t.Kept = was.Kept
 	}
-	return t, false, nil
+	return t, nil
 }
 
 // AuthorizeURL returns where a person grants access (RFC 6749, section 4.1.1), who

@@ -10,6 +10,7 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -28,18 +29,44 @@ func (s *Session) Check(ctx context.Context) error {
 	if s.Connector.Ended != nil {
 		return fmt.Errorf("%w: %s", ErrEnded, s.Connector.Ended.Message)
 	}
-	body, _, err := s.ask(ctx, &s.Connector.Check, nil, nil)
+	return s.client.told(ctx, s.check(ctx))
+}
+
+func (s *Session) check(ctx context.Context) error {
+	body, _, err := s.ask(ctx, &s.Connector.Check, "", nil, nil)
 	if err != nil || s.Connector.CheckThat == "" {
 		return err
 	}
 	wrong, err := s.eval(ctx, s.Connector.CheckThat, body, nil, nil)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrAnswer, err)
 	}
 	if text, ok := wrong.(string); ok && text != "" {
 		return fmt.Errorf("%w: %s", ErrRefused, text)
 	}
 	return nil
+}
+
+// Facts finds out what expressions over the records of a stream need to know beside
+// them. Page does so by itself: who evaluates expressions over records that were
+// kept, or come from a file, does it first. A service that has ended says nothing.
+func (s *Session) Facts(ctx context.Context, st *Stream) error {
+	if s.Connector.Ended != nil {
+		return nil
+	}
+	return s.client.told(ctx, s.prepare(ctx, st))
+}
+
+func (s *Session) prepare(ctx context.Context, st *Stream) error {
+	if slices.ContainsFunc(s.Connector.Auth, func(a Auth) bool { return a.OAuth != nil && a.OAuth.Keep != "" }) {
+		if err := s.client.load(ctx); err != nil { // for $token
+			return err
+		}
+	}
+	if err := s.find(ctx, "", s.Connector.Facts); err != nil {
+		return err
+	}
+	return s.find(ctx, st.Name, st.Facts)
 }
 
 // find finds the facts of the connector and of a stream, once.
@@ -48,7 +75,7 @@ func (s *Session) find(ctx context.Context, name string, facts []Fact) error {
 		return nil
 	}
 	for i := range facts {
-		body, _, err := s.ask(ctx, &facts[i].Request, nil, nil)
+		body, _, err := s.ask(ctx, &facts[i].Request, "", nil, nil)
 		if err != nil {
 			return fmt.Errorf("%s: %w", facts[i].Name, err)
 		}
@@ -110,10 +137,15 @@ func (s *Session) Page(ctx context.Context, st *Stream, at Position) (*Page, err
 	if s.Connector.Ended != nil {
 		return nil, fmt.Errorf("%w: %s", ErrEnded, s.Connector.Ended.Message)
 	}
-	if err := s.find(ctx, "", s.Connector.Facts); err != nil {
-		return nil, err
+	page, err := s.read(ctx, st, at)
+	if err != nil {
+		return nil, s.client.told(ctx, err)
 	}
-	if err := s.find(ctx, st.Name, st.Facts); err != nil {
+	return page, nil
+}
+
+func (s *Session) read(ctx context.Context, st *Stream, at Position) (*Page, error) {
+	if err := s.prepare(ctx, st); err != nil {
 		return nil, err
 	}
 	sc, err := scopeOf(&at)
@@ -132,7 +164,9 @@ func (s *Session) Page(ctx context.Context, st *Stream, at Position) (*Page, err
 		var body any
 		body, records, next, err = s.list(ctx, &st.Request, &st.Paging, st.Items, nil, sc)
 		if err == nil && st.Resume != "" {
-			cursor, err = s.eval(ctx, st.Resume, body, nil, sc)
+			if cursor, err = s.eval(ctx, st.Resume, body, nil, sc); err != nil {
+				err = fmt.Errorf("%w: what the next run begins with is not where it should be: %w", ErrAnswer, err)
+			}
 		}
 		if err == nil && next != nil && st.Paging.MaxPages > 0 && at.Pages+1 >= st.Paging.MaxPages {
 			return s.restart(ctx, st, at, body, records, sc)
@@ -148,13 +182,15 @@ func (s *Session) Page(ctx context.Context, st *Stream, at Position) (*Page, err
 	page.Next.Page = nil
 	if next == nil {
 		page.Last = true
-		if cursor != nil {
+		// Where the last page has nothing to go on from, what this run has gone on from
+		// leads to the same records once more, and nothing is missed.
+		if page.Cursor = at.Cursor; cursor != nil {
 			page.Cursor, err = json.Marshal(cursor)
 		}
 		return page, err
 	}
 	if page.Next.Page, err = json.Marshal(next); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrAnswer, err)
 	}
 	if bytes.Equal(page.Next.Page, at.Page) {
 		return nil, fmt.Errorf("%w: the list does not end: a page is followed by itself", ErrAnswer)
@@ -229,19 +265,14 @@ func (s *Session) record(ctx context.Context, st *Stream, v any) (Record, error)
 }
 
 // list reads one page of a list. input is that of the request's expressions.
-func (s *Session) list(ctx context.Context, r *Request, p *Paging, items string, input any, sc *scope) (body any, records []any, next any, err error) {
-	var header http.Header
+func (s *Session) list(ctx context.Context, r *Request, p *Paging, items string, input any, sc *scope) (_ any, records []any, next any, err error) {
+	target := ""
 	if p.Follow && sc.page != nil {
-		url, ok := sc.page.(string)
-		if !ok {
+		if target, _ = sc.page.(string); target == "" {
 			return nil, nil, nil, fmt.Errorf("%w: what leads to the next page is no URL", ErrAnswer)
 		}
-		follow := *r
-		follow.Path, follow.Query = "", ""
-		body, header, err = s.send(ctx, &follow, url, input, sc)
-	} else {
-		body, header, err = s.ask(ctx, r, input, sc)
 	}
+	body, header, err := s.ask(ctx, r, target, input, sc)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -272,16 +303,21 @@ func (s *Session) list(ctx context.Context, r *Request, p *Paging, items string,
 	return body, records, next, nil
 }
 
+// linkPattern is one link of a Link header, with its parameters: commas and
+// semicolons may be in the target, and in what is quoted.
+var (
+	linkPattern = regexp.MustCompile(`<([^>]*)>((?:[^",<]|"(?:[^"\\]|\\.)*")*)`)
+	relPattern  = regexp.MustCompile(`(?i);\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]+))`)
+)
+
 // links returns the targets of a Link header by relation (RFC 8288).
 func links(header http.Header) map[string]any {
 	all := map[string]any{}
 	for _, line := range header.Values("Link") {
-		for _, link := range strings.Split(line, ",") {
-			target, parameters, _ := strings.Cut(strings.TrimSpace(link), ";")
-			target = strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(target), "<"), ">")
-			for _, p := range strings.Split(parameters, ";") {
-				if name, value, ok := strings.Cut(strings.TrimSpace(p), "="); ok && strings.EqualFold(name, "rel") {
-					all[strings.Trim(value, `"`)] = target
+		for _, link := range linkPattern.FindAllStringSubmatch(line, -1) {
+			if rel := relPattern.FindStringSubmatch(link[2]); rel != nil {
+				for _, name := range strings.Fields(rel[1] + rel[2]) {
+					all[strings.ToLower(name)] = link[1]
 				}
 			}
 		}
@@ -302,19 +338,24 @@ func (s *Session) detail(ctx context.Context, d *Detail, record map[string]any) 
 	}
 	all := []any{}
 	sc := &scope{}
+	var was []byte
 	for range maxDetails {
 		_, items, next, err := s.list(ctx, &d.Request, &d.Paging, d.Items, record, sc)
 		if err != nil {
 			return err
 		}
 		all = append(all, items...)
-		if next != nil && next == sc.page {
-			return fmt.Errorf("%w: the list does not end: a page is followed by itself", ErrAnswer)
-		}
 		if next == nil {
 			return into(record, d.Into, all)
 		}
-		sc = &scope{page: next}
+		is, err := json.Marshal(next)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrAnswer, err)
+		}
+		if bytes.Equal(is, was) {
+			return fmt.Errorf("%w: the list does not end: a page is followed by itself", ErrAnswer)
+		}
+		sc, was = &scope{page: next}, is
 	}
 	return fmt.Errorf("%w: the list does not end", ErrAnswer)
 }
@@ -367,7 +408,7 @@ func (s *Session) changed(ctx context.Context, st *Stream, sc *scope) (records [
 			deleted = append(deleted, Record{ID: id, Deleted: true})
 			continue
 		}
-		answer, err := s.answer(ctx, &ch.Get, change, sc)
+		answer, err := s.answer(ctx, &ch.Get, "", change, sc)
 		if err != nil {
 			return nil, nil, nil, err
 		}
@@ -375,9 +416,11 @@ func (s *Session) changed(ctx context.Context, st *Stream, sc *scope) (records [
 			deleted = append(deleted, Record{ID: id, Deleted: true})
 			continue
 		}
-		record, err := s.decode(answer)
+		record, err := answer.json()
 		if err == nil && ch.Record != "" {
-			record, err = s.eval(ctx, ch.Record, record, nil, sc)
+			if record, err = s.eval(ctx, ch.Record, record, nil, sc); err != nil {
+				err = fmt.Errorf("%w: %w", ErrAnswer, err)
+			}
 		}
 		if err != nil {
 			return nil, nil, nil, err
@@ -391,10 +434,10 @@ func (s *Session) changed(ctx context.Context, st *Stream, sc *scope) (records [
 	return records, next, deleted, nil
 }
 
-// Export yields the records of a stream in an exported file: one JSON array, or
-// several JSON texts one after the other. Each text, or member of the array, is a
-// record, or what the system's own list is, of which the records are taken. A file
-// that cannot be read to its end yields an error as the last.
+// Export yields the records of a stream in an exported file: JSON arrays or objects,
+// one after the other. Each object, or member of an array, is a record, or what the
+// system's own list is, of which the records are taken. A file that cannot be read
+// to its end yields an error as the last.
 func (s *Session) Export(ctx context.Context, st *Stream, r io.Reader) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		for v, err := range texts(r) {
@@ -443,71 +486,82 @@ func (s *Session) listed(ctx context.Context, st *Stream, v any) []any {
 	return records
 }
 
-// texts yields the JSON texts in r, or the members of the one array in it.
+// bounded is a reader that fails when more is read than is left.
+type bounded struct {
+	io.Reader
+	left int
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, fmt.Errorf("a part of it has more than %d MB", maxBody>>20)
+	}
+	n, err := b.Reader.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	return n, err
+}
+
+// texts yields the JSON texts in r one by one; of an array, its members. No more than
+// one of them is held at a time.
 func texts(r io.Reader) iter.Seq2[any, error] {
 	return func(yield func(any, error) bool) {
-		in := bufio.NewReader(r)
-		first, err := firstByte(in)
-		if errors.Is(err, io.EOF) {
-			return
+		source := &bounded{r, maxBody}
+		in := bufio.NewReader(source)
+		if mark, err := in.Peek(3); err == nil && string(mark) == "\uFEFF" {
+			_, _ = in.Discard(3) // what was peeked is there
 		}
 		d := json.NewDecoder(in)
 		d.UseNumber()
-		inArray := first == '['
-		switch {
-		case err != nil:
-		case inArray:
-			_, err = d.Token()
-		case first != '{':
-			err = errors.New("it holds neither an array nor objects")
-		}
-		for err == nil {
-			if inArray && !d.More() {
-				if err = end(d); err == nil {
+		for {
+			source.left = maxBody
+			begin, err := d.Token()
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			switch {
+			case err != nil:
+			case begin == json.Delim('['):
+				for err == nil && d.More() {
+					source.left = maxBody
+					var v any
+					if err = d.Decode(&v); err == nil && !yield(v, nil) {
+						return
+					}
+				}
+				err = end(d, err)
+			case begin == json.Delim('{'):
+				object := map[string]any{}
+				for err == nil && d.More() {
+					var name json.Token
+					var v any
+					if name, err = d.Token(); err == nil {
+						err = d.Decode(&v)
+						object[fmt.Sprint(name)] = v
+					}
+				}
+				if err = end(d, err); err == nil && !yield(object, nil) {
 					return
 				}
-				break
+			default:
+				err = errors.New("it holds neither arrays nor objects")
 			}
-			var v any
-			if err = d.Decode(&v); errors.Is(err, io.EOF) && !inArray {
+			if err != nil {
+				yield(nil, err)
 				return
 			}
-			if err == nil && !yield(v, nil) {
-				return
-			}
-		}
-		yield(nil, err)
-	}
-}
-
-// firstByte returns the first byte that says something, which stays in r.
-func firstByte(r *bufio.Reader) (byte, error) {
-	if mark, err := r.Peek(3); err == nil && string(mark) == "\uFEFF" {
-		_, _ = r.Discard(3) // what was peeked is there
-	}
-	for {
-		b, err := r.ReadByte()
-		if err != nil {
-			return 0, err
-		}
-		if !strings.ContainsRune(" \t\r\n", rune(b)) {
-			return b, r.UnreadByte()
 		}
 	}
 }
 
-// end reads the end of an array, behind which there must be nothing.
-func end(d *json.Decoder) error {
-	if _, err := d.Token(); err != nil {
+// end reads the end of an array or object, unless there was an error before.
+func end(d *json.Decoder, err error) error {
+	if err == nil {
+		_, err = d.Token()
+	}
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
-	switch _, err := d.Token(); {
-	case errors.Is(err, io.EOF):
-		return nil
-	case err != nil:
-		return err
-	}
-	return errors.New("there is something behind the array")
+	return err
 }
 
 func clip(text string) string {

@@ -110,6 +110,10 @@ type Answer struct {
 	Status int
 	Header http.Header
 	Body   []byte
+
+	decoded bool
+	value   any
+	wrong   error
 }
 
 // Position is how far the reading of a stream has come: everything that the next

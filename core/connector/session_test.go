@@ -260,20 +260,6 @@ func TestTheNextRequestWaitsForWhatTheHeadersSay(t *testing.T) {
 	}
 }
 
-func TestRequestsKeepToThePace(t *testing.T) {
-	w := newWorld(t, declared(), func(int, *http.Request) *http.Response { return body(200, `{"items":[]}`) })
-	w.config.Requests = 60
-	w.open()
-	for range 66 {
-		if _, err := w.page(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if w.slept < 59*time.Second || w.slept > 61*time.Second {
-		t.Errorf("66 requests at 60 a minute, of which 6 may come at once, took %v", w.slept)
-	}
-}
-
 func TestCompressedAnswersAreReadUpToABound(t *testing.T) {
 	compressed := func(n int) *http.Response {
 		var b bytes.Buffer
