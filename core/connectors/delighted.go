@@ -14,7 +14,7 @@ const (
 	delightedSaid  = `(.comment // "") != ""`
 	// delightedOver is what the address of a service answers that is not there any
 	// more. What fails may come back, and a bad key is something else.
-	delightedOver = `.status == 404 or .status == 410 or .status < 400 and (.body | type == "string")`
+	delightedOver = `.status == 404 or .status == 410 or .status < 400 and (.body | type == "string" and test("^\\s*<"))`
 )
 
 var delighted = &connector.Connector{
