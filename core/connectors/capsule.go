@@ -20,6 +20,7 @@ const (
 		| if $unit == "DAY" or $unit == "WEEK" then $from + $n * {DAY: 1, WEEK: 7}[$unit] * 86400000
 		  else ($from / 1000 | gmtime) as [$year, $month, $day] | ($month + $n * {MONTH: 1, QUARTER: 3, YEAR: 12}[$unit]) as $to
 		  | ([$year, $to + 1, 0, 0, 0, 0, 0, 0] | mktime | gmtime[2]) as $last | [$year, $to, ([$day, $last] | min), 0, 0, 0, 0, 0] | mktime * 1000 end`
+	capsulePhone   = `first((.phoneNumbers[]? | select(.type == "Work")), (.phoneNumbers[]? | select(.type != "Mobile" and .type != "Fax"))).number`
 	capsuleWebsite = ".url // .address // .webAddress"
 )
 
@@ -83,7 +84,7 @@ var capsule = &connector.Connector{
 	Streams: []connector.Stream{
 		{
 			Name: "users", Title: "Users", Request: connector.Request{Path: "/users", Query: `{embed: "party"}`}, Paging: connector.LinkHeader(), Items: ".users[]", ID: ".id", Label: ".name", Passing: true,
-			Keep: `{email: (first(.party.emailAddresses[]?.address) // (.username | strings | select(contains("@"))) // null), name}`,
+			Keep: `{email: (first(.party.emailAddresses[]?.address) // (.username | strings | select(contains("@"))) // null | email)}`,
 		},
 		{
 			Name: "organisations", Title: "Organisations", Accounts: true, // fields are left out unless they are asked for
@@ -96,7 +97,7 @@ var capsule = &connector.Connector{
 				{To: "join_date", From: ".createdAt | time"},
 				{To: "description", From: ".about"},
 				{To: "website", From: "first(.websites[]?) | " + capsuleWebsite},
-				{To: "phone", From: capsuleFirst("phoneNumbers", "Work", ".number")},
+				{To: "phone", From: capsulePhone},
 				{To: "billing_street", From: capsuleFirst("addresses", "Office", ".street")},
 				{To: "billing_city", From: capsuleFirst("addresses", "Office", ".city")},
 				{To: "billing_state", From: capsuleFirst("addresses", "Office", ".state")},
@@ -116,7 +117,7 @@ var capsule = &connector.Connector{
 				{To: "first_name", From: first(".firstName; .lastName; null; first(.emailAddresses[]?.address)")},
 				{To: "last_name", From: last(".firstName; .lastName; null; first(.emailAddresses[]?.address)")},
 				{To: "email", From: capsuleFirst("emailAddresses", "Work", ".address | email")},
-				{To: "phone", From: capsuleFirst("phoneNumbers", "Work", ".number")},
+				{To: "phone", From: capsulePhone},
 				{To: "mobile_phone", From: `first(.phoneNumbers[]? | select(.type == "Mobile")).number`},
 				{To: "salutation", From: ".title"},
 				{To: "title", From: ".jobTitle"},
@@ -204,7 +205,7 @@ var capsule = &connector.Connector{
 }
 
 // capsuleAddress is the address of an entry's author, whose user name may be one.
-const capsuleAddress = `.creator.username | strings | select(contains("@"))`
+const capsuleAddress = `.creator.username | strings | select(contains("@")) | email`
 
 // capsuleRep are the names of somebody who has done something.
 func capsuleRep(name string) []connector.Field {

@@ -9,8 +9,10 @@ import (
 
 const (
 	deskItems = "._embedded.entries[]"
-	// deskID is missing in older records.
-	deskID = `(.id // (._links.self.href | split("/") | last)) | text`
+	// deskID is in the link to itself: older records have no id beside.
+	deskID = `((._links.self.href // "" | split("/") | last) // .id) | text`
+	// deskPart is the id of what belongs to a case.
+	deskPart = `"\($record | ` + deskID + `)-\(` + deskID + `)"`
 	// deskSubject must not be empty.
 	deskSubject = `first((.subject, .blurb, .description | strings | select(. != "")), "-")`
 )
@@ -54,7 +56,7 @@ var desk = &connector.Connector{
 	Limits:  connector.Limits{Requests: 50, Per: time.Minute, Pause: time.Minute, Remaining: "X-Rate-Limit-Remaining", Reset: "X-Rate-Limit-Reset", SecondsLeft: true},
 	Errors: connector.Errors{Message: ".message?",
 		// Whatever stands there now gives other things than HAL.
-		Gone: `.status < 400 and (.body | type != "object" or (has("_links") or has("_embedded") | not)) or .status == 410`},
+		Gone: `.status == 410 or .status < 400 and (.body | if type == "object" then (has("_links") or has("_embedded") | not) else type == "string" and test("^\\s*<") end)`},
 	Check:        connector.Request{Path: "/users", Query: "{per_page: 1}"},
 	AccountField: "support_account_id",
 	Locations: []connector.Location{
@@ -65,7 +67,7 @@ var desk = &connector.Connector{
 	Streams: []connector.Stream{
 		{
 			Name: "users", Title: "Users", Request: connector.Request{Path: "/users", Query: "{per_page: 1000}"}, Paging: connector.NextLink("._links.next.href"), Items: deskItems,
-			ID: deskID, Label: ".name", Passing: true, Keep: "{email, name}",
+			ID: deskID, Label: ".name", Passing: true, Keep: "{email: (.email | email)}",
 		},
 		{
 			Name: "companies", Title: "Companies", Accounts: true, Request: deskList("/companies", 100), Paging: connector.NextLink("._links.next.href"), Items: deskItems,
@@ -87,7 +89,7 @@ var desk = &connector.Connector{
 				{To: "first_name", From: first(".first_name; .last_name; null; first(.emails[]?.value)")},
 				{To: "last_name", From: last(".first_name; .last_name; null; first(.emails[]?.value)")},
 				{To: "email", From: "first(.emails[]?.value) | email"},
-				{To: "phone", From: `first((.phone_numbers[]? | select(.type != "mobile")), .phone_numbers[]?).value`},
+				{To: "phone", From: `first(.phone_numbers[]? | select(.type != "mobile")).value`},
 				{To: "mobile_phone", From: `first(.phone_numbers[]? | select(.type == "mobile")).value`},
 				{To: "title", From: ".title"},
 				{To: "mailing_street", From: "first(.addresses[]?.value)"},
@@ -119,13 +121,13 @@ var desk = &connector.Connector{
 			Details: []connector.Detail{deskDetail("notes"), deskDetail("replies")},
 			Feeds: []connector.Feed{
 				{Family: "notes", Each: ".notes[]?", Fields: []connector.Field{
-					{To: "external_id", From: deskID},
+					{To: "external_id", From: deskPart},
 					{To: "create_time", From: ".created_at | time"},
 					{To: "subject", From: "$record | " + deskSubject},
 					{To: "note", From: ".body"},
 				}},
 				{Family: "interactions", Each: ".replies[]?", Fields: []connector.Field{
-					{To: "external_id", From: deskID},
+					{To: "external_id", From: deskPart},
 					{To: "type", From: `.type // $record.type // "reply"`},
 					{To: "create_time", From: ".created_at | time"},
 					{To: "subject", From: `.subject // ($record | ` + deskSubject + ")"},

@@ -121,7 +121,7 @@ var infusionsoft = &connector.Connector{
 		{
 			Name: "users", Title: "Users", Request: connector.Request{Path: "/rest/v2/users", Query: `{page_size: 100, page_token: $page, filter: "include_inactive==true"}`},
 			Paging: connector.NextToken(".next_page_token"), Items: ".users[]", ID: ".id", Label: ".given_name", Passing: true,
-			Keep: `{email: (` + keapSlot("email_addresses", "EMAIL1", "email") + ` // null), first: .given_name, last: .family_name}`,
+			Keep: `{email: (` + keapSlot("email_addresses", "EMAIL1", "email") + ` // null | email), first: .given_name, last: .family_name}`,
 		},
 		{
 			Name: "companies", Title: "Companies", Accounts: true,
