@@ -595,8 +595,11 @@ func changes(s *subject, auth *connector.Auth, st *connector.Stream) error {
 		}
 		touched := of(w.server.Touch(st.Name, at[1]))
 		added := of(w.server.Add(st.Name, at[0]))
-		gone := of(c.rows[at[2]])
-		w.server.Delete(st.Name, at[2])
+		gone := ""
+		if !c.Stays {
+			gone = of(c.rows[at[2]])
+			w.server.Delete(st.Name, at[2])
+		}
 		w.clock.advance(10 * time.Minute) // some systems hold the last minutes back
 		next := w.begin(st, calm.last)
 		if err := w.run(ctx, next); err != nil {
@@ -611,6 +614,7 @@ func changes(s *subject, auth *connector.Auth, st *connector.Stream) error {
 		told := st.Deleted != "" && c.Delete != nil || st.Changes != nil
 		elsewhere := slices.ContainsFunc(s.Streams, func(other connector.Stream) bool { return other.Deletes == st.Name })
 		switch {
+		case c.Stays:
 		case told && !elsewhere && !(found && record.Deleted):
 			return fmt.Errorf("the record %s that was deleted is not told to be", gone)
 		case c.Delete != nil && !told && !elsewhere && !w.server.same[st.Name] && !(st.Passing && !found):

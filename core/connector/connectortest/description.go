@@ -33,6 +33,7 @@ type description struct {
 type operation struct {
 	method  string
 	path    string // as the description has it
+	full    string // with that of the server before it
 	pattern *regexp.Regexp
 	params  openapi3.Parameters
 	*openapi3.Operation
@@ -98,7 +99,7 @@ func readDescription(dir fs.FS) (*description, error) {
 		pattern := regexp.MustCompile(expression.String() + "$")
 		for method, o := range item.Operations() {
 			d.operations = append(d.operations, &operation{
-				method: method, path: name, pattern: pattern, params: append(slices.Clone(item.Parameters), o.Parameters...), Operation: o,
+				method: method, path: name, full: prefix + name, pattern: pattern, params: append(slices.Clone(item.Parameters), o.Parameters...), Operation: o,
 			})
 		}
 	}
@@ -109,12 +110,20 @@ func readDescription(dir fs.FS) (*description, error) {
 func (d *description) find(r *http.Request) *operation {
 	for wild := range 2 { // a path without variables goes before one with
 		for _, o := range d.operations {
-			if o.method == r.Method && strings.Contains(o.path, "{") == (wild == 1) && o.pattern.MatchString(r.URL.Path) {
+			at := o.pattern.FindStringIndex(r.URL.Path)
+			if o.method == r.Method && strings.Contains(o.path, "{") == (wild == 1) && at != nil && (at[0] == 0 || !d.begins(r.URL.Path)) {
 				return o
 			}
 		}
 	}
 	return nil
+}
+
+// begins reports whether a path begins like one of the description. Others may have
+// the prefix of a tenant.
+func (d *description) begins(target string) bool {
+	first := func(path string) string { return strings.SplitN(path, "/", 3)[1] }
+	return slices.ContainsFunc(d.operations, func(o *operation) bool { return first(o.full) == first(target) })
 }
 
 // check compares a request and its answer with the description. fault is told of

@@ -58,6 +58,7 @@ func TestRequestsAndAnswersAreComparedWithADescription(t *testing.T) {
 		{request: "GET /api/orders", answer: `[`, differs: "answer"},
 		{request: "GET /api/orderz", differs: "path"},
 		{request: "DELETE /api/orders", differs: "path"},
+		{request: "GET /api/customers/7/api/orders", differs: "path"},
 		{request: "GET /api/orders", answer: `[]`, body: `{}`, differs: "body"},
 		{request: "POST /api/orders/recent", body: `{"after":"x"}`},
 		{request: "POST /api/orders/recent", body: `{"before":"x"}`, differs: "body"},

@@ -24,6 +24,8 @@ type Collection struct {
 	Form string
 	// Delete marks a row as deleted, as the system does; nil: it vanishes.
 	Delete func(Row)
+	// Stays says that the system deletes none.
+	Stays bool
 }
 
 // Change is something that has happened to a row.
