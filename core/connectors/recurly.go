@@ -32,7 +32,7 @@ var recurly = &connector.Connector{
 		{Name: "code", Title: "Account code", Doc: "The account's code: create accounts in your System of Record first, and in Recurly by it.", Best: true, Stream: "accounts", Path: ".code", By: connector.ByAccountID},
 		{Name: "custom_field", Title: "Custom field of accounts", Doc: "A custom field of the account, typically sent from your product.", Best: true, Stream: "accounts",
 			Path: "first(.custom_fields[]? | select(.name == $settings.account_field) | .value)", By: connector.ByAccountID},
-		{Name: "email", Title: "E-mail of accounts", Doc: "An address of one of the account's users or contacts; entered by hand.", Stream: "accounts", Path: ".email", By: connector.ByEmail},
+		{Name: "email", Title: "E-mail of accounts", Doc: "An address of one of the account's users or contacts; entered by hand.", Stream: "accounts", Path: ".email | email", By: connector.ByEmail},
 	},
 	Streams: []connector.Stream{
 		{
@@ -42,17 +42,17 @@ var recurly = &connector.Connector{
 		{
 			Name: "accounts", Title: "Accounts", Accounts: true, Incremental: true, Overlap: overlap, ID: ".id", Label: ".company // .code", Keep: "{code, email}",
 			Request: connector.Request{Path: "/accounts", Query: recurlyPage}, Paging: recurlyNext, Items: ".data[]", Deleted: ".deleted_at != null",
-			Details: []connector.Detail{{For: "notes", Request: connector.Request{Path: `/accounts/\(.id)/notes`, Query: "{limit: 200}"}, Paging: recurlyNext, Items: ".data[]", Into: "notes"}},
+			Details: []connector.Detail{{For: "notes", Request: connector.Request{Path: `/accounts/\(.id)/notes`}, Paging: recurlyNext, Items: ".data[]", Into: "notes"}},
 			Feeds: []connector.Feed{
 				{Family: "accounts", Fields: []connector.Field{
 					{To: "name", From: `if (.company // "") != "" then .company else ([.first_name, .last_name] | map(select(. != null)) | join(" ") | if . == "" then null else . end) // .email // .code end`},
 					{To: "join_date", From: ".created_at | time"}, {To: "billing_account_id", From: ".id", Attach: true},
-					{To: "billing_street", From: ".address.street1?"}, {To: "billing_city", From: ".address.city?"}, {To: "billing_postal_code", From: ".address.postal_code?"},
+					{To: "billing_street", From: recurlyStreet}, {To: "billing_city", From: ".address.city?"}, {To: "billing_postal_code", From: ".address.postal_code?"},
 					{To: "billing_state", From: ".address.region?"}, {To: "billing_country", From: ".address.country?"}, {To: "phone", From: ".address.phone?"},
 				}},
 				{Family: "account_contacts", When: `(.email // "") != ""`, Fields: []connector.Field{
 					{To: "user_id", From: ".id"}, {To: "first_name", From: first(".first_name; .last_name; null; .email")}, {To: "last_name", From: last(".first_name; .last_name; null; .email")},
-					{To: "email", From: ".email"}, {To: "phone", From: ".address.phone?"}, {To: "mailing_street", From: ".address.street1?"}, {To: "mailing_city", From: ".address.city?"},
+					{To: "email", From: ".email | email"}, {To: "phone", From: ".address.phone?"}, {To: "mailing_street", From: recurlyStreet}, {To: "mailing_city", From: ".address.city?"},
 					{To: "mailing_state", From: ".address.region?"}, {To: "mailing_postal_code", From: ".address.postal_code?"}, {To: "mailing_country", From: ".address.country?"},
 					{To: "is_primary", From: "true"},
 				}},
@@ -97,6 +97,9 @@ var recurly = &connector.Connector{
 		},
 	},
 }
+
+// recurlyStreet is an address's street in one line.
+const recurlyStreet = `[.address | .street1?, .street2? | strings | select(. != "")] | if length == 0 then null else join(", ") end`
 
 const recurlyPage = `{limit: 200, sort: "updated_at", order: "asc", begin_time: ($since | iso)}`
 
