@@ -47,3 +47,9 @@ const names = `def named(given; family; full; email):
 // first and last are the two halves of named(arguments).
 func first(arguments string) string { return names + "named(" + arguments + ")[0]" }
 func last(arguments string) string  { return names + "named(" + arguments + ")[1]" }
+
+// payer yields the name of an account that somebody who pays is: the company's, or
+// else the person's, the e-mail address or the last resort. Both are expressions.
+func payer(company, last string) string {
+	return "first((" + company + `, ([.first_name, .last_name] | map(strings | trim) | join(" ")), .email, (` + last + ` | text)) | strings | trim | select(. != "")) // null`
+}

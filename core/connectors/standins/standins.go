@@ -2,7 +2,11 @@
 // for tests. They are written from what the systems' APIs are known to be.
 package standins
 
-import "tenure/core/connector/connectortest"
+import (
+	"fmt"
+
+	"tenure/core/connector/connectortest"
+)
 
 // All are the stand-ins, by the connectors' names.
 var All = map[string]func(*connectortest.Server){
@@ -22,4 +26,15 @@ var All = map[string]func(*connectortest.Server){
 	"xero":         xero,
 	"zendesk":      zendesk,
 	"zuora":        zuora,
+}
+
+// of returns those of a file's rows whose member is a value, whatever its type.
+func of(list any, member string, value any) []connectortest.Row {
+	var rows []connectortest.Row
+	for _, v := range list.([]any) {
+		if row := v.(connectortest.Row); fmt.Sprint(row[member]) == fmt.Sprint(value) {
+			rows = append(rows, row)
+		}
+	}
+	return rows
 }
