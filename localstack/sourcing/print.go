@@ -390,7 +390,7 @@ func (c *command) sayRun(ctx context.Context, source *sources.Source, run *sourc
 	}
 	text.WriteString(g.String())
 	if run.Waiting > 0 {
-		fmt.Fprintf(&text, "Waiting for their account: %d records\n", run.Waiting)
+		fmt.Fprintf(&text, "Records that wait for their account: %d\n", run.Waiting)
 	}
 	if err := c.say("%s", text.String()); err != nil || run.Problems == 0 {
 		return err
@@ -417,7 +417,7 @@ func (c *command) sayRun(ctx context.Context, source *sources.Source, run *sourc
 
 func problemsText(problems []sources.Problem) string {
 	g := newGrid()
-	g.row("", "STREAM", "ID", "LABEL", "VALUE", "WHY")
+	g.row("PROBLEM", "STREAM", "ID", "LABEL", "VALUE", "WHY")
 	for i := range problems {
 		p := &problems[i]
 		g.row(p.Trouble, p.Stream, p.ID, p.Label, p.Value, p.Message)

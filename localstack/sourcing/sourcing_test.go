@@ -34,7 +34,7 @@ func TestASourceIsMadeCheckedRunAndReported(t *testing.T) {
 	text = w.must("", "run", id)
 	for first, want := range map[string]string{
 		"customers": "customers 2 0 1 0 0 0 1 0 0 0", "orders": "orders 2 0 1 0 0 0 1 0 0 0", "together": "together 4 0 2 0 0 0 2 0 0 0",
-		"Waiting": "Waiting for their account: 2 records", "Problems:": "Problems: 2", "mismatch": "mismatch customers 2 No number·[31m There is nothing that names its account: Number is empty",
+		"Records": "Records that wait for their account: 2", "Problems:": "Problems: 2", "mismatch": "mismatch customers 2 No number·[31m There is nothing that names its account: Number is empty",
 	} {
 		if got := fields(text, first); got != want {
 			t.Errorf("%q, want %q, in\n%s", got, want, text)
@@ -161,6 +161,9 @@ func TestExportedRecordsAreImportedWithTheirProgress(t *testing.T) {
 	}
 	if _, err := w.does("", "run", "Old"); !refused(err, core.Conflicting, "source") {
 		t.Errorf("%v", err)
+	}
+	if text := w.must("", "list"); !strings.Contains(text, "  Old (System of Record)  Closed Shop  imports  -            failed: answer  20") || !strings.Contains(text, "  -           0\n") {
+		t.Errorf("%s", text)
 	}
 	if got := fields(w.must("", "connectors"), "closed"); got != "closed Closed Shop Customer support ended 2020: imports only" {
 		t.Errorf("%s", got)
