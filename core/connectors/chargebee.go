@@ -7,12 +7,16 @@ import (
 )
 
 const (
+	// chargebeeCents is a definition: cents(amount; currency). It is not confirmed how
+	// amounts in currencies of three decimals are written.
+	chargebeeCents = `def cents(amount; currency): if currency | IN("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
+		then error("it is not known how Chargebee writes amounts in \(currency): map them yourself") else minor(amount; currency) end; `
 	// Both product catalogs: items, or a plan with addons. Amounts are whole numbers of
 	// the smallest unit, or decimal text in major units on some sites.
-	chargebeeRevenue = `(.currency_code) as $c
+	chargebeeRevenue = chargebeeCents + `.currency_code as $c
 		| if .subscription_items then [.subscription_items[] | select(.item_type != "charge")
-			| if .amount_in_decimal then major(.amount_in_decimal; $c) else minor((.amount // (.unit_price * (.quantity // 1))); $c) end] | add // 0
-		  elif .plan_unit_price then minor(.plan_unit_price * (.plan_quantity // 1); $c) + ([.addons[]? | minor((.amount // (.unit_price * (.quantity // 1))); $c)] | add // 0)
+			| if .amount_in_decimal then major(.amount_in_decimal; $c) else cents((.amount // (.unit_price * (.quantity // 1))); $c) end] | add // 0
+		  elif .plan_unit_price then cents(.plan_unit_price * (.plan_quantity // 1); $c) + ([.addons[]? | cents((.amount // (.unit_price * (.quantity // 1))); $c)] | add // 0)
 		  else error("neither items nor a plan's price: total_revenue cannot be told") end`
 	chargebeeRecurring = `(.entity_type | IN("plan", "addon", "plan_item_price", "addon_item_price"))`
 )
@@ -51,12 +55,12 @@ var chargebee = &connector.Connector{
 				{Family: "accounts", Fields: []connector.Field{
 					{To: "name", From: `if (.company // "") != "" then .company else ([.first_name, .last_name] | map(select(. != null)) | join(" ") | if . == "" then null else . end) // .email // .id end`},
 					{To: "join_date", From: ".created_at | seconds"}, {To: "billing_account_id", From: ".id", Attach: true}, {To: "phone", From: ".phone"},
-					{To: "billing_street", From: ".billing_address.line1?"}, {To: "billing_city", From: ".billing_address.city?"}, {To: "billing_postal_code", From: ".billing_address.zip?"},
+					{To: "billing_street", From: `[.billing_address | .line1?, .line2?, .line3? | strings | select(. != "")] | if length == 0 then null else join(", ") end`}, {To: "billing_city", From: ".billing_address.city?"}, {To: "billing_postal_code", From: ".billing_address.zip?"},
 					{To: "billing_state", From: ".billing_address.state?"}, {To: "billing_country", From: ".billing_address.country?"},
 				}},
 				{Family: "account_contacts", When: `(.email // "") != ""`, Fields: []connector.Field{
 					{To: "user_id", From: ".id"}, {To: "first_name", From: first(".first_name; .last_name; null; .email")}, {To: "last_name", From: last(".first_name; .last_name; null; .email")},
-					{To: "email", From: ".email"}, {To: "phone", From: ".phone"}, {To: "is_primary", From: "true"},
+					{To: "email", From: ".email | email"}, {To: "phone", From: ".phone"}, {To: "is_primary", From: "true"},
 				}},
 			},
 		},
@@ -84,8 +88,8 @@ var chargebee = &connector.Connector{
 				{To: "invoice_id", From: ".id"}, {To: "start_date", From: ".date | seconds"}, {To: "due_date", From: ".due_date | seconds"},
 				{To: "paid_date", From: `if .status == "paid" then .paid_at | seconds else null end`},
 				{To: "is_failed", From: `.status == "not_paid"`},
-				{To: "line_items", From: `.currency_code as $c | [.line_items[]? | {amount: (if .amount_in_decimal then major(.amount_in_decimal; $c) else minor(.amount; $c) end), is_recurring: ` + chargebeeRecurring + `, description}]`},
-				{To: "transactions", From: `.currency_code as $c | [.linked_payments[]? | select(.txn_status == "success") | {tx_id: .txn_id, paid_amount: minor(.applied_amount; $c), paid_date: (.applied_at | seconds)}] | if length > 1 then . else null end`},
+				{To: "line_items", From: chargebeeCents + `.currency_code as $c | [.line_items[]? | {amount: (if .amount_in_decimal then major(.amount_in_decimal; $c) else cents(.amount; $c) end), is_recurring: ` + chargebeeRecurring + `, description}]`},
+				{To: "transactions", From: chargebeeCents + `.currency_code as $c | [.linked_payments[]? | select(.txn_status == "success") | {tx_id: .txn_id, paid_amount: cents(.applied_amount; $c), paid_date: (.applied_at | seconds)}] | if length > 1 then . else null end`},
 			}}},
 		},
 	},
