@@ -1,6 +1,8 @@
 package connectortest
 
 import (
+	"context"
+	"encoding/json"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -252,17 +254,25 @@ func TestWhatIsWrongWithAConnectorIsFound(t *testing.T) {
 		shop, desk func(c *connector.Connector)
 		fails      string
 	}{
-		"one page only":              {shop: func(c *connector.Connector) { c.Streams[0].Paging = connector.Paging{} }, fails: "customers/reads_every_page"},
-		"a wrong page size":          {shop: func(c *connector.Connector) { c.Streams[1].Paging = connector.PageNumbers(5) }, fails: "invoices/reads_every_page"},
-		"a page that is not there":   {desk: func(c *connector.Connector) { c.Streams[0].Paging = connector.AfterLast(".first", ".more") }, fails: "people/reads_every_page"},
-		"an unknown parameter":       {shop: func(c *connector.Connector) { c.Streams[0].Query = `{limit: 100, since: ($since | iso), sort: "id"}` }, fails: "customers/reads_every_page"},
-		"a page that is too large":   {shop: func(c *connector.Connector) { c.Streams[0].Query = `{limit: 101, since: ($since | iso)}` }, fails: "customers/reads_every_page"},
-		"no changes":                 {shop: func(c *connector.Connector) { c.Streams[0].Query = `{limit: 100}` }, fails: "customers/finds_what_has_changed"},
-		"changes of the future":      {shop: func(c *connector.Connector) { c.Streams[0].Overlap = -72 * time.Hour }, fails: "customers/finds_what_has_changed"},
-		"no deletions":               {shop: func(c *connector.Connector) { c.Streams[0].Deleted = "" }, fails: "customers/finds_what_has_changed"},
-		"deletions of nothing":       {desk: func(c *connector.Connector) { c.Streams[2].Items = ".other[]?" }, fails: "removed/finds_what_has_changed"},
-		"no cursor is kept":          {desk: func(c *connector.Connector) { c.Streams[1].Resume = ".other" }, fails: "tickets/finds_what_has_changed"},
-		"an empty answer is a list":  {shop: func(c *connector.Connector) { c.Streams[0].Items = ".[]?" }, fails: "customers/uses_nothing_of_half_an_answer"},
+		"one page only":            {shop: func(c *connector.Connector) { c.Streams[0].Paging = connector.Paging{} }, fails: "customers/reads_every_page"},
+		"a wrong page size":        {shop: func(c *connector.Connector) { c.Streams[1].Paging = connector.PageNumbers(5) }, fails: "invoices/reads_every_page"},
+		"a page that is not there": {desk: func(c *connector.Connector) { c.Streams[0].Paging = connector.AfterLast(".first", ".more") }, fails: "people/reads_every_page"},
+		"an unknown parameter":     {shop: func(c *connector.Connector) { c.Streams[0].Query = `{limit: 100, since: ($since | iso), sort: "id"}` }, fails: "customers/reads_every_page"},
+		"a page that is too large": {shop: func(c *connector.Connector) { c.Streams[0].Query = `{limit: 101, since: ($since | iso)}` }, fails: "customers/reads_every_page"},
+		"no changes":               {shop: func(c *connector.Connector) { c.Streams[0].Query = `{limit: 100}` }, fails: "customers/finds_what_has_changed"},
+		"changes of the future":    {shop: func(c *connector.Connector) { c.Streams[0].Overlap = -72 * time.Hour }, fails: "customers/finds_what_has_changed"},
+		"no deletions":             {shop: func(c *connector.Connector) { c.Streams[0].Deleted = "" }, fails: "customers/finds_what_has_changed"},
+		"deletions of nothing":     {desk: func(c *connector.Connector) { c.Streams[2].Items = ".other[]?" }, fails: "removed/finds_what_has_changed"},
+		"no cursor is kept":        {desk: func(c *connector.Connector) { c.Streams[1].Resume = ".other" }, fails: "tickets/finds_what_has_changed"},
+		"half an answer is a list": {shop: func(c *connector.Connector) {
+			c.Streams[0].Fetch = func(ctx context.Context, s *connector.Session, _ connector.Window, _ any) (records []any, _ any, err error) {
+				answer, err := s.Call(ctx, connector.Call{Path: "/customers"})
+				if err == nil {
+					_ = json.Unmarshal(answer.Body, &records) // whatever it says
+				}
+				return records, nil, err
+			}
+		}, fails: "customers/uses_nothing_of_half_an_answer"},
 		"a refusal that is not seen": {desk: func(c *connector.Connector) { c.Errors.Limited = "" }, fails: "people/waits_when_there_is_too_much"},
 		"a time in another unit":     {shop: func(c *connector.Connector) { c.Streams[0].Feeds[0].Fields[1].From = ".created | time / 1000 | floor" }, fails: "customers/maps_as_it_must"},
 		"an amount in cents": {shop: func(c *connector.Connector) {
