@@ -3,6 +3,7 @@ package standins
 import (
 	"cmp"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -63,7 +64,11 @@ func xero(s *connectortest.Server) {
 		handle(path, func(q *connectortest.Request) any {
 			q.Known(append(more, "page", "pageSize", "order", "where")...)
 			size := q.Size("pageSize", 100, 1000)
-			cut := q.Linked("page", size, rows(q, name(q)))
+			changed := rows(q, name(q))
+			if path == "/Invoices" && len(changed) == 0 && q.RequestHeader("If-Modified-Since") != "" {
+				return connectortest.Refusal{Status: http.StatusNotModified} // which is possible beside an empty list
+			}
+			cut := q.Linked("page", size, changed)
 			return map[string]any{member: cut.Rows, "pagination": map[string]any{"page": cut.Page, "pageSize": size, "pageCount": cut.Pages, "itemCount": cut.Total}}
 		})
 	}
