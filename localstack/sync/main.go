@@ -165,7 +165,8 @@ func (s *screen) show(e sourcing.Event) error {
 			s.stream = p.Stream
 			// How many there will be, no system says.
 			s.bar = progressbar.NewOptions(-1, progressbar.OptionSetWriter(s.errs), progressbar.OptionSetDescription(p.Stream),
-				progressbar.OptionShowCount(), progressbar.OptionSetItsString("records"), progressbar.OptionShowIts(), progressbar.OptionSpinnerType(14))
+				progressbar.OptionShowCount(), progressbar.OptionSetItsString("records"), progressbar.OptionShowIts(), progressbar.OptionSpinnerType(14),
+				progressbar.OptionSetSpinnerChangeInterval(0)) // it turns when there is something to tell
 		}
 		_ = s.bar.Set(p.Read) // one that cannot be drawn is no reason to stop
 	}
