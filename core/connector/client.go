@@ -474,6 +474,9 @@ const (
 	again
 )
 
+// errUnchanged is an answer (304) to requests that say since when.
+var errUnchanged = fmt.Errorf("%w: it says that nothing has changed (304)", ErrAnswer)
+
 // judge says what an answer means; of a refusal, with the error.
 func (c *client) judge(ctx context.Context, a *Answer) (v verdict, pause time.Duration, err error) {
 	s := c.session
@@ -513,6 +516,8 @@ func (c *client) judge(ctx context.Context, a *Answer) (v verdict, pause time.Du
 		return refused, 0, fmt.Errorf("%w: a right is missing (403): %s", ErrCredentials, s.said(ctx, a))
 	case a.Status == http.StatusNotFound:
 		return good, 0, nil
+	case a.Status == http.StatusNotModified:
+		return refused, 0, errUnchanged
 	case a.Status/100 == 3:
 		return refused, 0, fmt.Errorf("%w: it leads elsewhere (%d)", ErrAnswer, a.Status)
 	}

@@ -273,6 +273,9 @@ func (s *Session) list(ctx context.Context, r *Request, p *Paging, items string,
 		}
 	}
 	body, header, err := s.ask(ctx, r, target, input, sc)
+	if errors.Is(err, errUnchanged) && sc.since != nil {
+		return nil, nil, nil, nil // a page without records, and the last one
+	}
 	if err != nil {
 		return nil, nil, nil, err
 	}

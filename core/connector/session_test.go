@@ -200,6 +200,18 @@ func TestRefusalsAreToldApart(t *testing.T) {
 	}
 }
 
+func TestThatNothingHasChangedIsAPageWithoutRecords(t *testing.T) {
+	w := newWorld(t, declared(), func(int, *http.Request) *http.Response { return body(304, "") })
+	st := &w.config.Connector.Streams[0]
+	p, err := w.Page(w.Context(), st, w.Begin(st, connector.Last{At: w.now.UnixMilli()}, false))
+	if err != nil || !p.Last || len(p.Records) != 0 {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if p, err := w.page(); !errors.Is(err, connector.ErrAnswer) {
+		t.Errorf("asked for all records, it has nothing to say: %+v, %v", p, err)
+	}
+}
+
 func TestLimitsAreWaitedOut(t *testing.T) {
 	ok := func() *http.Response { return body(200, `{"items":[]}`) }
 	for _, test := range []struct {
