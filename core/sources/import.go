@@ -66,6 +66,9 @@ func (s *Store) Import(ctx context.Context, workspace, id, stream string, file i
 }
 
 func (r *run) imported(ctx context.Context, st *connector.Stream, file io.Reader, progress func(int)) error {
+	if err := r.session.Facts(ctx, st); err != nil {
+		return err
+	}
 	for more := true; more; {
 		var err error
 		r.state.Run.Tried, r.state.Run.TriedAfter = false, ""

@@ -291,6 +291,11 @@ func (r *run) waited(ctx context.Context, st *connector.Stream) (more bool, err 
 			}
 			records = append(records, &one{Record: connector.Record{ID: id, Value: object}, waited: max(w.Since, 1), told: &w.Problem, again: true})
 		}
+		if len(records) > 0 {
+			if err := r.session.Facts(ctx, st); err != nil {
+				return true, err
+			}
+		}
 		if err := r.apply(ctx, st, records); err != nil {
 			return true, err
 		}

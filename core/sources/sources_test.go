@@ -105,6 +105,30 @@ func TestWhatWaitsIsPlacedOnceThereIsAnAccount(t *testing.T) {
 	}
 }
 
+// TestWhatWaitedIsMappedWithTheFacts has a record wait in one run, and be made in
+// another, which has not asked for anything of its stream before.
+func TestWhatWaitedIsMappedWithTheFacts(t *testing.T) {
+	w := newWorld(t)
+	people := &w.Connector("desk").Streams[1]
+	people.Facts = []connector.Fact{{Name: "title", Request: connector.Request{Path: "/me"}, Pick: `"Dr "`}}
+	people.Feeds[0].Fields[1].From = "$facts.title + .first"
+	w.someRows("one")
+	s := w.source("one", sor)
+	w.done(s)
+	w.clock.pass(time.Hour)
+	w.system.put("one/companies", row{"id": 3, "name": "Gamma", "joined": "2024-03-02", "account_no": "gamma"})
+	w.done(s)
+	if got := w.show("account_contacts", "gamma", "p3", "first_name"); got != `{"first_name":"Dr Cy"}` {
+		t.Errorf("what waited: %s", got)
+	}
+	if _, err := w.Import(t.Context(), "acme", s.ID, "people", strings.NewReader(`{"id":"f","first":"Fay","last":"L","company":3}`), nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.show("account_contacts", "gamma", "f", "first_name"); got != `{"first_name":"Dr Fay"}` {
+		t.Errorf("what was in a file: %s", got)
+	}
+}
+
 func TestARunGoesOnWhereItWasKilled(t *testing.T) {
 	for killed := 1; ; killed++ {
 		w := newWorld(t)
