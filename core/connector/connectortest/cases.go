@@ -180,13 +180,11 @@ func (s *subject) restarts(auth *connector.Auth, st *connector.Stream) error {
 	return nil
 }
 
-// spread returns numbers below n: all of them, or most at the ends.
+// spread returns numbers below n: all of them, or as many as most, evenly.
 func spread(n, most int) []int {
-	var list []int
-	for k := range n {
-		if n <= most || k < most/3 || k >= n-most/3 || k%(n/(most/3)+1) == 0 {
-			list = append(list, k)
-		}
+	list := []int{}
+	for i := range min(n, most) {
+		list = append(list, i*(n-1)/max(1, min(n, most)-1))
 	}
 	return list
 }
@@ -202,7 +200,7 @@ func kills(s *subject, auth *connector.Auth, st *connector.Stream) error {
 	for _, again := range []bool{false, true} {
 		requests := 1
 		for k := 0; k < requests; k++ {
-			if requests > 24 && !slices.Contains(spread(requests, 24), k) {
+			if !slices.Contains(spread(requests, 16), k) {
 				continue
 			}
 			err := s.try(auth, st, n, func(ctx context.Context, w *world, ids []string) error {
@@ -331,7 +329,7 @@ func limits(s *subject, auth *connector.Auth, st *connector.Stream) error {
 		{"too much in the system's own words", Refusal{}, time.Millisecond},
 	}
 	for _, wait := range waits {
-		for _, k := range spread(count, 6) {
+		for _, k := range spread(count, 4) {
 			err := s.try(auth, st, n, func(ctx context.Context, w *world, ids []string) error {
 				answer := wait.answer
 				if answer.Status == 0 {
@@ -362,7 +360,7 @@ func failures(s *subject, auth *connector.Auth, st *connector.Stream) error {
 	}
 	n, count, ends := m.many, m.requests, m.ends
 	broken := outcome{refusal: &Refusal{Status: 502, Body: "<html>Bad Gateway</html>"}}
-	for _, k := range spread(count, 6) {
+	for _, k := range spread(count, 4) {
 		for name, o := range map[string]outcome{
 			"500":                     {refusal: &Refusal{Status: 500}},
 			"503":                     {refusal: &Refusal{Status: 503, Body: "<html>come back later</html>"}},
@@ -419,52 +417,60 @@ func (r *reading) upTo(ends []int, k int) error {
 	return nil
 }
 
-// halves: nothing is used of an answer that is cut off.
+// halves: nothing is used of an answer that is cut off, wherever that is.
 func halves(s *subject, auth *connector.Auth, st *connector.Stream) error {
 	m, err := s.measured(auth, st)
 	if err != nil {
 		return err
 	}
-	n, count, ends, parts := m.many, m.requests, m.ends, 16
+	parts := 16
 	if m.page > few {
 		parts = 6
 	}
-	for _, k := range spread(count, 3) {
-		for _, clean := range []bool{false, true} {
+	return s.try(auth, st, m.many, func(ctx context.Context, w *world, ids []string) error {
+		session, err := w.open(ctx)
+		if err != nil {
+			return err
+		}
+		r := w.begin(st, nil)
+		// cut reads on, and has the answers cut off that come behind some others.
+		cut := func(behind, part int, clean bool) error {
+			at, applied := w.server.sent()+behind, false
+			w.server.intercept = func(n int, _ *http.Request) *outcome {
+				if n < at {
+					return nil
+				}
+				applied = true
+				return &outcome{clean: clean, cut: func(length int) int {
+					return max(0, length*part/parts-1) // the last one lacks a byte
+				}}
+			}
+			err := w.note(w.pages(ctx, session, r))
+			switch {
+			case !applied:
+				return err
+			case !errors.Is(err, connector.ErrAnswer) && !errors.Is(err, connector.ErrUnavailable) && !(s.ended && errors.Is(err, connector.ErrEnded)):
+				return fmt.Errorf("it has ended with %v", err)
+			case len(r.requests) > 0 && r.requests[len(r.requests)-1] > at:
+				return errors.New("a page of it is returned")
+			}
+			return nil
+		}
+		for behind := range 4 {
 			for part := range parts + 1 {
-				err := s.try(auth, st, n, func(ctx context.Context, w *world, ids []string) error {
-					w.server.intercept = from(k, outcome{clean: clean, cut: func(length int) int {
-						return max(0, length*part/parts-1) // the last one lacks a byte
-					}})
-					r := w.begin(st, nil)
-					err := w.run(ctx, r)
-					if !errors.Is(err, connector.ErrAnswer) && !errors.Is(err, connector.ErrUnavailable) {
-						return fmt.Errorf("it has ended with %v", err)
+				for _, clean := range []bool{false, true} {
+					if err := cut(behind, part, clean); err != nil {
+						return fmt.Errorf("answer %d cut off after %d/%d (as if that were all: %v): %w", behind, part, parts, clean, err)
 					}
-					return r.upTo(ends, k)
-				})
-				if err != nil {
-					return fmt.Errorf("answer %d cut off after %d/%d (as if that were all: %v): %w", k, part, parts, clean, err)
 				}
 			}
 		}
-		// An interruption that passes does no harm.
-		err := s.try(auth, st, n, func(ctx context.Context, w *world, ids []string) error {
-			w.server.intercept = once(k, outcome{cut: func(length int) int { return length / 2 }})
-			r := w.begin(st, nil)
-			if err := w.run(ctx, r); err != nil && !errors.Is(err, connector.ErrAnswer) {
-				return err
-			}
-			if err := w.run(ctx, r); err != nil {
-				return err
-			}
-			return r.has(ids)
-		})
-		if err != nil {
-			return fmt.Errorf("answer %d cut off once: %w", k, err)
+		w.server.intercept = nil
+		if err := w.run(ctx, r); err != nil {
+			return fmt.Errorf("after that: %w", err)
 		}
-	}
-	return nil
+		return r.has(ids)
+	})
 }
 
 // refusals: what the system refuses is told apart, and what it says holds no
@@ -486,7 +492,7 @@ func refusals(s *subject, auth *connector.Auth, st *connector.Stream) error {
 		return err
 	}
 	for _, refusal := range all {
-		for _, k := range spread(count, 4) {
+		for _, k := range spread(count, 3) {
 			err := s.try(auth, st, 2, func(ctx context.Context, w *world, ids []string) error {
 				w.server.intercept = from(k, outcome{refusal: &refusal})
 				r := w.begin(st, nil)
@@ -516,9 +522,9 @@ func (s *subject) echoes(auth *connector.Auth, st *connector.Stream) error {
 			return Row{"Message": text, "Detail": text, "Reason": text, "reasons": []any{Row{"message": text}}}
 		},
 	}
-	for _, shape := range shapes {
-		for _, status := range []int{400, 401, 403, 422, 500} {
-			err := s.try(auth, st, 2, func(ctx context.Context, w *world, ids []string) error {
+	return s.try(auth, st, 2, func(ctx context.Context, w *world, ids []string) error {
+		for _, shape := range shapes {
+			for _, status := range []int{400, 401, 403, 422, 500} {
 				w.server.intercept = func(_ int, r *http.Request) *outcome {
 					now, _ := w.vault.load(ctx)
 					var text strings.Builder
@@ -530,17 +536,13 @@ func (s *subject) echoes(auth *connector.Auth, st *connector.Stream) error {
 					}
 					return &outcome{refusal: &Refusal{Status: status, Body: shape(text.String() + fmt.Sprint(r.Header))}}
 				}
-				if err := w.run(ctx, w.begin(st, nil)); err == nil {
-					return errors.New("nothing has come of it")
+				if err := w.run(ctx, w.begin(st, nil)); err == nil || len(w.leaks) > 0 {
+					return fmt.Errorf("a refusal with %d that repeats what was sent has ended with %v", status, err)
 				}
-				return nil
-			})
-			if err != nil {
-				return fmt.Errorf("a refusal with %d that repeats what was sent: %w", status, err)
 			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // changes: the next reading finds what was created, changed and deleted since the
