@@ -6,19 +6,24 @@ import (
 	"tenure/core/connector"
 )
 
+// Amounts are whole numbers of the smallest unit, and on some sites decimal text in
+// major units beside. What is bought has a price, and a total unless the catalog is
+// the older one; there it is a plan with addons, and now items.
 const (
-	// chargebeeCents is a definition: cents(amount; currency). It is not confirmed how
-	// amounts in currencies of three decimals are written.
-	chargebeeCents = `def cents(amount; currency): if currency | IN("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
-		then error("it is not known how Chargebee writes amounts in \(currency): map them yourself") else minor(amount; currency) end; `
-	// Both product catalogs: items, or a plan with addons. Amounts are whole numbers of
-	// the smallest unit, or decimal text in major units on some sites.
-	chargebeeRevenue = chargebeeCents + `.currency_code as $c
-		| if .subscription_items then [.subscription_items[] | select(.item_type != "charge")
-			| if .amount_in_decimal then major(.amount_in_decimal; $c) else cents((.amount // (.unit_price * (.quantity // 1))); $c) end] | add // 0
-		  elif .plan_unit_price then cents(.plan_unit_price * (.plan_quantity // 1); $c) + ([.addons[]? | cents((.amount // (.unit_price * (.quantity // 1))); $c)] | add // 0)
-		  else error("neither items nor a plan's price: total_revenue cannot be told") end`
+	chargebeeMoney = `def money(whole; decimal; c):
+		if decimal != null then major(decimal; c)
+		elif c | IN("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND") then
+			minor(whole; c; ($settings.thousandths // error("whether amounts in \(c) are in hundredths or thousandths is not known: set 'thousandths'") | tonumber))
+		else minor(whole; c) end; `
+	chargebeeRevenue = chargebeeMoney + `def bought(c): money(
+			(.amount // ((.unit_price // error("the price of an item is not told, as for tiers: map total_revenue yourself")) * (.quantity // 1)));
+			(.amount_in_decimal // if .unit_price_in_decimal then (.unit_price_in_decimal | tonumber) * (.quantity_in_decimal // .quantity // 1 | tonumber) else null end); c);
+		.currency_code as $c
+		| [if .subscription_items then .subscription_items[] | select(.item_type != "charge")
+		   elif .plan_id then with_entries(select(.key | startswith("plan_")) | .key |= ltrimstr("plan_")), .addons[]?
+		   else error("neither items nor a plan: total_revenue cannot be told") end | bought($c)] | add // 0`
 	chargebeeRecurring = `(.entity_type | IN("plan", "addon", "plan_item_price", "addon_item_price"))`
+	chargebeeStreet    = `([.line1, .line2, .line3 | strings | select(. != "")] | if length == 0 then null else join(", ") end)`
 )
 
 var chargebee = &connector.Connector{
@@ -31,6 +36,8 @@ var chargebee = &connector.Connector{
 		{Name: "site", Title: "Site", Doc: "the first part of the address, such as acme or acme-test", Required: true, Pattern: `[a-z0-9][a-z0-9-]*`},
 		{Name: "account_field", Title: "Custom field of the account_id", Doc: "the API name of a customer's custom field, which begins with cf_", Pattern: `cf_[a-z0-9_]+`, Default: "cf_account_id"},
 		{Name: "account_key", Title: "Metadata key of the account_id", Doc: "the key in a customer's meta_data", Default: "account_id"},
+		{Name: "contacts", Title: "Contacts", Doc: "customers: each customer is a contact; all: the further contacts of each are asked for as well, a request for each customer", Choices: []string{"customers", "all"}, Default: "customers"},
+		{Name: "thousandths", Title: "Currencies with three decimals", Doc: "how many decimals whole amounts in KWD and the like have", Choices: []string{"2", "3"}},
 		{Name: "business_entity", Title: "Business entity", Doc: "for sites with several", Pattern: `[A-Za-z0-9_-]+`},
 	},
 	Auth: []connector.Auth{{Name: "api_key", Title: "API key",
@@ -51,16 +58,19 @@ var chargebee = &connector.Connector{
 		{
 			Name: "customers", Title: "Customers", Accounts: true, Incremental: true, Overlap: overlap, ID: ".id", Label: ".company // .email", Deleted: ".deleted == true", Keep: "{company, email}",
 			Request: connector.Request{Path: "/customers", Query: chargebeePage}, Paging: chargebeeNext, Items: ".list[].customer",
+			Details: []connector.Detail{{For: "account_contacts", When: `$settings.contacts == "all"`, Request: connector.Request{Path: `/customers/\(.id)/contacts`, Query: "{limit: 100, offset: $page}"}, Paging: chargebeeNext, Items: ".list[].contact", Into: "contacts"}},
 			Feeds: []connector.Feed{
 				{Family: "accounts", Fields: []connector.Field{
-					{To: "name", From: `if (.company // "") != "" then .company else ([.first_name, .last_name] | map(select(. != null)) | join(" ") | if . == "" then null else . end) // .email // .id end`},
+					{To: "name", From: payer(".company", ".id")},
 					{To: "join_date", From: ".created_at | seconds"}, {To: "billing_account_id", From: ".id", Attach: true}, {To: "phone", From: ".phone"},
-					{To: "billing_street", From: `[.billing_address | .line1?, .line2?, .line3? | strings | select(. != "")] | if length == 0 then null else join(", ") end`}, {To: "billing_city", From: ".billing_address.city?"}, {To: "billing_postal_code", From: ".billing_address.zip?"},
+					{To: "billing_street", From: ".billing_address? | " + chargebeeStreet}, {To: "billing_city", From: ".billing_address.city?"}, {To: "billing_postal_code", From: ".billing_address.zip?"},
 					{To: "billing_state", From: ".billing_address.state?"}, {To: "billing_country", From: ".billing_address.country?"},
 				}},
-				{Family: "account_contacts", When: `(.email // "") != ""`, Fields: []connector.Field{
+				{Family: "account_contacts", Each: `(., (.contacts // [])[]) | select((.email // "") != "")`, Fields: []connector.Field{
 					{To: "user_id", From: ".id"}, {To: "first_name", From: first(".first_name; .last_name; null; .email")}, {To: "last_name", From: last(".first_name; .last_name; null; .email")},
-					{To: "email", From: ".email | email"}, {To: "phone", From: ".phone"}, {To: "is_primary", From: "true"},
+					{To: "email", From: ".email | email"}, {To: "phone", From: ".phone"}, {To: "is_primary", From: ".id == $record.id"}, {To: "role", From: ".label"},
+					{To: "mailing_street", From: ".billing_address? | " + chargebeeStreet}, {To: "mailing_city", From: ".billing_address.city?"}, {To: "mailing_state", From: ".billing_address.state?"},
+					{To: "mailing_postal_code", From: ".billing_address.zip?"}, {To: "mailing_country", From: ".billing_address.country?"},
 				}},
 			},
 		},
@@ -72,7 +82,7 @@ var chargebee = &connector.Connector{
 				{To: "subscription_id", From: ".id"}, {To: "event", From: `"current"`},
 				{To: "effective_start_date", From: `(if .status == "in_trial" then .trial_end else null end // .activated_at // .started_at // .start_date // .created_at) | seconds`},
 				// A subscription that does not renew goes on until its term ends.
-				{To: "effective_end_date", From: `(if .status == "cancelled" then .cancelled_at elif .status == "non_renewing" then .current_term_end else null end) | seconds`},
+				{To: "effective_end_date", From: `(if (.status | IN("cancelled", "transferred")) then .cancelled_at // .updated_at elif .status == "non_renewing" then .current_term_end else null end) | seconds`},
 				{To: "total_revenue", From: chargebeeRevenue},
 				{To: "cycle_unit", From: `.billing_period_unit | if . == "week" then "day" else . end`},
 				{To: "cycle_length", From: `.billing_period * (if .billing_period_unit == "week" then 7 else 1 end)`},
@@ -88,8 +98,9 @@ var chargebee = &connector.Connector{
 				{To: "invoice_id", From: ".id"}, {To: "start_date", From: ".date | seconds"}, {To: "due_date", From: ".due_date | seconds"},
 				{To: "paid_date", From: `if .status == "paid" then .paid_at | seconds else null end`},
 				{To: "is_failed", From: `.status == "not_paid"`},
-				{To: "line_items", From: chargebeeCents + `.currency_code as $c | [.line_items[]? | {amount: (if .amount_in_decimal then major(.amount_in_decimal; $c) else cents(.amount; $c) end), is_recurring: ` + chargebeeRecurring + `, description}]`},
-				{To: "transactions", From: chargebeeCents + `.currency_code as $c | [.linked_payments[]? | select(.txn_status == "success") | {tx_id: .txn_id, paid_amount: cents(.applied_amount; $c), paid_date: (.applied_at | seconds)}] | if length > 1 then . else null end`},
+				// What a line costs is told before its discounts.
+				{To: "line_items", From: chargebeeMoney + `.currency_code as $c | [.line_items[]? | {amount: (money(.amount; .amount_in_decimal; $c) - money((.discount_amount // 0); null; $c)), is_recurring: ` + chargebeeRecurring + `, description}]`},
+				{To: "transactions", From: chargebeeMoney + `.currency_code as $c | [.linked_payments[]? | select(.txn_status == "success") | {tx_id: .txn_id, paid_amount: money(.applied_amount; null; $c), paid_date: (.applied_at | seconds)}] | if length > 1 then . else null end`},
 			}}},
 		},
 	},

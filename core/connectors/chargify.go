@@ -53,7 +53,7 @@ var chargify = &connector.Connector{
 				}},
 				{Family: "account_contacts", When: `(.email // "") != ""`, Fields: []connector.Field{
 					{To: "user_id", From: ".id"}, {To: "first_name", From: first(".first_name; .last_name; null; .email")}, {To: "last_name", From: last(".first_name; .last_name; null; .email")},
-					{To: "email", From: ".email"}, {To: "phone", From: ".phone"}, {To: "mailing_street", From: chargifyStreet}, {To: "mailing_city", From: ".city"},
+					{To: "email", From: ".email | email"}, {To: "phone", From: ".phone"}, {To: "mailing_street", From: chargifyStreet}, {To: "mailing_city", From: ".city"},
 					{To: "mailing_state", From: ".state"}, {To: "mailing_postal_code", From: ".zip"}, {To: "mailing_country", From: ".country"}, {To: "is_primary", From: "true"},
 				}},
 			},

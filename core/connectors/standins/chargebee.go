@@ -1,6 +1,7 @@
 package standins
 
 import (
+	"strings"
 	"time"
 
 	"tenure/core/connector"
@@ -8,43 +9,58 @@ import (
 )
 
 func chargebee(s *connectortest.Server) {
+	const host = "GET acme-test.chargebee.com/api/v2/"
 	s.Basic("secret-chargebee-key", "")
-	failure := func(status int, code, message string) connectortest.Refusal {
-		return connectortest.Refusal{Name: code, Status: status, Body: connectortest.Row{"message": message, "type": "operation_failed", "api_error_code": code, "http_status_code": status}}
+	s.Demand("chargebee-business-entity-id", "be_1")
+	listed := func(cut connectortest.Cut, wrapper string) any {
+		list := []any{}
+		for _, row := range cut.Rows {
+			wrapped := connectortest.Row{wrapper: row}
+			if wrapper == "subscription" {
+				wrapped["customer"] = s.Find("customers", row["customer_id"])
+			}
+			list = append(list, wrapped)
+		}
+		answer := connectortest.Row{"list": list}
+		if !cut.Last {
+			answer["next_offset"] = cut.Token
+		}
+		return answer
 	}
-	s.Expired = failure(401, "api_authentication_failed", "Sorry, authentication failed. Invalid api key")
-	s.Limited = failure(429, "api_request_limit_exceeded", "Too many requests")
-	closed := failure(403, "api_authorization_failed", "The key does not have the rights")
-	closed.Want = connector.ErrCredentials
-	wrong := failure(400, "param_wrong_value", "limit : should be between 1 and 100")
-	wrong.Want = connector.ErrRefused
-	s.Refused = []connectortest.Refusal{closed, wrong}
-
-	remove := func(r connectortest.Row) { r["deleted"] = true }
-	for list, kind := range map[string]string{"customers": "customer", "subscriptions": "subscription", "invoices": "invoice"} {
-		s.Collection(list, connectortest.Collection{ID: "id", Updated: "updated_at", Form: "unix", Delete: remove})
-		s.Handle("GET acme-test.chargebee.com/api/v2/"+list, func(q *connectortest.Request) any {
+	for _, name := range []string{"customers", "subscriptions", "invoices"} {
+		s.Collection(name, connectortest.Collection{ID: "id", Updated: "updated_at", Form: "unix", Delete: func(r connectortest.Row) { r["deleted"] = true }})
+		s.Handle(host+name, func(q *connectortest.Request) any {
 			q.Known("limit", "offset", "updated_at[after]", "sort_by[asc]", "include_deleted")
-			cut := q.Cursor(q.Get("offset"), q.Size("limit", 10, 100), func() []connectortest.Row {
-				since := q.Unix("updated_at[after]")
-				if !since.IsZero() {
-					since = since.Add(time.Second) // those at that moment are not after it
-				}
-				return s.Select(s.Since(list, since), func(r connectortest.Row) bool { return r["deleted"] != true || q.Get("include_deleted") == "true" })
-			})
-			rows := []any{}
-			for _, r := range cut.Rows {
-				row := connectortest.Row{kind: r}
-				if kind == "subscription" {
-					row["customer"] = s.Find("customers", r["customer_id"])
-				}
-				rows = append(rows, row)
+			if by := q.Get("sort_by[asc]"); by != "updated_at" && q.Get("limit") != "1" {
+				q.Fault("sorted by %q, a list does not stand still", by)
 			}
-			answer := connectortest.Row{"list": rows}
-			if !cut.Last {
-				answer["next_offset"] = cut.Token
-			}
-			return answer
+			return listed(q.Cursor(q.Get("offset"), q.Size("limit", 10, 100), func() []connectortest.Row {
+				after := q.Unix("updated_at[after]")
+				if !after.IsZero() {
+					after = after.Add(time.Second) // "after" is not "at"
+				}
+				return s.Select(s.Since(name, after), func(r connectortest.Row) bool { return q.Get("include_deleted") == "true" || r["deleted"] != true })
+			}), strings.TrimSuffix(name, "s"))
 		})
 	}
+	s.Handle(host+"customers/{id}/contacts", func(q *connectortest.Request) any {
+		q.Known("limit", "offset")
+		return listed(q.Cursor(q.Get("offset"), q.Size("limit", 10, 100), func() []connectortest.Row {
+			var contacts []connectortest.Row
+			for _, row := range of(s.Data("contacts"), "customer", q.Path("id")) {
+				contacts = append(contacts, row["contact"].(connectortest.Row))
+			}
+			return contacts
+		}), "contact")
+	})
+	refusal := func(status int, code, message string) connectortest.Refusal {
+		return connectortest.Refusal{Name: code, Status: status, Body: connectortest.Row{"message": message, "type": "invalid_request", "api_error_code": code, "error_code": code, "error_msg": message, "http_status_code": status}}
+	}
+	s.Limited = refusal(429, "api_request_limit_exceeded", "Too many requests")
+	s.Expired = refusal(401, "api_authentication_failed", "Sorry, authentication failed. Invalid API key.")
+	wrong := refusal(400, "param_wrong_value", "limit : should be a number from 1 to 100")
+	wrong.Want = connector.ErrRefused
+	denied := refusal(403, "api_authorization_failed", "Sorry, you don't have permission to perform this operation.")
+	denied.Want = connector.ErrCredentials
+	s.Refused = []connectortest.Refusal{wrong, denied}
 }
