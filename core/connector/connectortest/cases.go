@@ -765,6 +765,8 @@ type wanted struct {
 	Locations map[string]string   `json:"locations"`
 	Routes    []*string           `json:"routes"`
 	Feeds     map[string][]object `json:"feeds"`
+	// Fails has the families that nothing can be made for, with a part of the reason.
+	Fails map[string]string `json:"fails"`
 }
 
 type object = map[string]json.RawMessage

@@ -249,6 +249,12 @@ func (w *world) matches(ctx context.Context, s *connector.Session, st *connector
 	for i := range st.Feeds {
 		feed := &st.Feeds[i]
 		made, err := w.feed(ctx, s, feed, value)
+		if part, fails := must.Fails[feed.Family]; fails {
+			if err == nil || !strings.Contains(err.Error(), part) {
+				errs = append(errs, fmt.Errorf("%s: it must fail for %q, and the error is %v", feed.Family, part, err))
+			}
+			continue
+		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", feed.Family, err))
 			continue
