@@ -30,8 +30,9 @@ func freshdeskTickets(st connector.Stream, more string) connector.Stream {
 }
 
 var (
-	freshdeskAccount = []connector.Route{{Via: "companies", Key: ".company_id"}, {Via: "contacts", Key: ".requester_id"}}
-	freshdeskAgent   = connector.Join{As: "agent", Stream: "agents", Key: ".responder_id"}
+	freshdeskAccount  = []connector.Route{{Via: "companies", Key: ".company_id"}, {Via: "contacts", Key: ".requester_id"}}
+	freshdeskStatuses = []connector.Fact{{Name: "statuses", Request: connector.Request{Path: "/ticket_fields"}, Pick: `[.[] | select(.name == "status") | .choices | objects][0] // {}`}}
+	freshdeskAgent    = connector.Join{As: "agent", Stream: "agents", Key: ".responder_id"}
 )
 
 var freshdesk = &connector.Connector{
@@ -87,11 +88,11 @@ var freshdesk = &connector.Connector{
 		},
 		freshdeskTickets(connector.Stream{
 			Name: "tickets", Title: "Tickets", Account: freshdeskAccount, Joins: []connector.Join{freshdeskAgent},
-			Facts: []connector.Fact{{Name: "statuses", Request: connector.Request{Path: "/ticket_fields"}, Pick: `[.[] | select(.name == "status") | .choices | objects][0] // {}`}},
-			Keep:  freshdeskStatus + "{subject, state: status, created_at}",
+			Facts: freshdeskStatuses, Keep: "{subject, status, created_at}",
 			Feeds: []connector.Feed{{Family: "support_tickets", Fields: []connector.Field{
 				{To: "ticket_id", From: ".id"}, {To: "subject", From: `.subject // "Ticket \(.id | text)"`}, {To: "state", From: freshdeskStatus + "status"}, {To: "create_time", From: ".created_at | time"},
-				{To: "close_time", From: "if .status == 4 or .status == 5 then (.stats.closed_at // .stats.resolved_at) | time else null end"}, {To: "last_update_time", From: ".updated_at | time"},
+				// What was resolved may have been opened again since.
+				{To: "close_time", From: "((.stats.closed_at // .stats.resolved_at) | time) as $closed | if .status == 2 or .status == 3 or (.stats.reopened_at | time) > $closed then null else $closed end"}, {To: "last_update_time", From: ".updated_at | time"},
 				{To: "type", From: ".type"}, {To: "priority", From: `if .priority == null then null else (.priority | text) as $n | {"1": "Low", "2": "Medium", "3": "High", "4": "Urgent"}[$n] // "Priority \($n)" end`},
 				{To: "assignee_id", From: ".responder_id"}, {To: "assignee_email", From: ".agent.email"}, {To: "description", From: ".description_text // (.description | plain)"},
 			}}},
@@ -102,9 +103,9 @@ var freshdesk = &connector.Connector{
 			Name: "ratings", Title: "Satisfaction ratings", Doc: "They come by themselves, as a ticket does not count as changed by one.",
 			Request: connector.Request{Path: "/surveys/satisfaction_ratings", Query: `{created_since: (($since | iso) // ` + freshdeskOpen + `), per_page: 100}`}, Paging: connector.LinkHeader(), Items: freshdeskList,
 			ID: ".id", Label: `"Ticket \(.ticket_id | text)"`, Incremental: true, Overlap: overlap,
-			Account: []connector.Route{{Via: "tickets", Key: ".ticket_id"}}, Joins: []connector.Join{{As: "ticket", Stream: "tickets", Key: ".ticket_id"}},
+			Facts: freshdeskStatuses, Account: []connector.Route{{Via: "tickets", Key: ".ticket_id"}}, Joins: []connector.Join{{As: "ticket", Stream: "tickets", Key: ".ticket_id"}},
 			Feeds: []connector.Feed{{Family: "support_tickets", When: ".ticket != null and .ratings.default_question != null", Fields: []connector.Field{
-				{To: "ticket_id", From: ".ticket_id"}, {To: "subject", From: `.ticket.subject // "Ticket \(.ticket_id | text)"`}, {To: "state", From: ".ticket.state"}, {To: "create_time", From: ".ticket.created_at | time"},
+				{To: "ticket_id", From: ".ticket_id"}, {To: "subject", From: `.ticket.subject // "Ticket \(.ticket_id | text)"`}, {To: "state", From: freshdeskStatus + ".ticket | status"}, {To: "create_time", From: ".ticket.created_at | time"},
 				// 103 is the best, 100 is neutral, and -103 is the worst.
 				{To: "csat_value", From: ".ratings.default_question"},
 				{To: "csat_label", From: `.ratings.default_question | if . > 100 then "good" elif . == 100 then "neutral" elif . < 0 then "bad" else error("a rating of \(.) is not known") end`},
