@@ -6,15 +6,17 @@ import (
 	"tenure/core/connector"
 )
 
-// Amounts are whole numbers of the smallest unit, and on some sites decimal text in
-// major units beside. What is bought has a price, and a total unless the catalog is
-// the older one; there it is a plan with addons, and now items.
+// Amounts are whole numbers of hundredths, or of the currency where it has none, and
+// on some sites decimal text in major units beside. Of which currencies are told to
+// have none, there is no complete list. What is bought has a price, and a total unless
+// the catalog is the older one; there it is a plan with addons, and now items.
 const (
 	chargebeeMoney = `def money(whole; decimal; c):
 		if decimal != null then major(decimal; c)
-		elif c | IN("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND") then
-			minor(whole; c; ($settings.thousandths // error("whether amounts in \(c) are in hundredths or thousandths is not known: set 'thousandths'") | tonumber))
-		else minor(whole; c) end; `
+		elif c | IN("JPY", "KRW", "XAF", "XOF") then minor(whole; c; 0)
+		elif c | IN("BIF", "CLP", "DJF", "GNF", "ISK", "KMF", "PYG", "RWF", "UGX", "VND", "VUV", "XPF") then
+			minor(whole; c; ($settings.whole_currencies // error("whether amounts in \(c) have two decimals is not known: set 'whole_currencies'") | tonumber))
+		else minor(whole; c; 2) end; `
 	chargebeeRevenue = chargebeeMoney + `def bought(c): money(
 			(.amount // ((.unit_price // error("the price of an item is not told, as for tiers: map total_revenue yourself")) * (.quantity // 1)));
 			(.amount_in_decimal // if .unit_price_in_decimal then (.unit_price_in_decimal | tonumber) * (.quantity_in_decimal // .quantity // 1 | tonumber) else null end); c);
@@ -37,7 +39,7 @@ var chargebee = &connector.Connector{
 		{Name: "account_field", Title: "Custom field of the account_id", Doc: "the API name of a customer's custom field, which begins with cf_", Pattern: `cf_[a-z0-9_]+`, Default: "cf_account_id"},
 		{Name: "account_key", Title: "Metadata key of the account_id", Doc: "the key in a customer's meta_data", Default: "account_id"},
 		{Name: "contacts", Title: "Contacts", Doc: "customers: each customer is a contact; all: the further contacts of each are asked for as well, a request for each customer", Choices: []string{"customers", "all"}, Default: "customers"},
-		{Name: "thousandths", Title: "Currencies with three decimals", Doc: "how many decimals whole amounts in KWD and the like have", Choices: []string{"2", "3"}},
+		{Name: "whole_currencies", Title: "Decimals of currencies without hundredths", Doc: "how many decimals whole amounts in CLP, ISK, VND and the like have; those in JPY, KRW, XAF and XOF have none", Choices: []string{"0", "2"}},
 		{Name: "business_entity", Title: "Business entity", Doc: "for sites with several", Pattern: `[A-Za-z0-9_-]+`},
 	},
 	Auth: []connector.Auth{{Name: "api_key", Title: "API key",

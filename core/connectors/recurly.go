@@ -40,12 +40,12 @@ var recurly = &connector.Connector{
 			Request: connector.Request{Path: "/plans", Query: "{limit: 200}"}, Paging: recurlyNext, Items: ".data[]",
 		},
 		{
-			Name: "accounts", Title: "Accounts", Accounts: true, Incremental: true, Overlap: overlap, ID: ".id", Label: ".company // .code", Keep: "{code, email}",
+			Name: "accounts", Title: "Accounts", Doc: "Notes are looked at when their account changes, or all of them are read.", Accounts: true, Incremental: true, Overlap: overlap, ID: ".id", Label: ".company // .code", Keep: "{code, email}",
 			Request: connector.Request{Path: "/accounts", Query: recurlyPage}, Paging: recurlyNext, Items: ".data[]", Deleted: ".deleted_at != null",
 			Details: []connector.Detail{{For: "notes", Request: connector.Request{Path: `/accounts/\(.id)/notes`}, Paging: recurlyNext, Items: ".data[]", Into: "notes"}},
 			Feeds: []connector.Feed{
 				{Family: "accounts", Fields: []connector.Field{
-					{To: "name", From: `if (.company // "") != "" then .company else ([.first_name, .last_name] | map(select(. != null)) | join(" ") | if . == "" then null else . end) // .email // .code end`},
+					{To: "name", From: payer(".company", ".code")},
 					{To: "join_date", From: ".created_at | time"}, {To: "billing_account_id", From: ".id", Attach: true},
 					{To: "billing_street", From: recurlyStreet}, {To: "billing_city", From: ".address.city?"}, {To: "billing_postal_code", From: ".address.postal_code?"},
 					{To: "billing_state", From: ".address.region?"}, {To: "billing_country", From: ".address.country?"}, {To: "phone", From: ".address.phone?"},
@@ -69,11 +69,11 @@ var recurly = &connector.Connector{
 			Joins:   []connector.Join{{As: "interval", Stream: "plans", Key: ".plan.id"}},
 			Feeds: []connector.Feed{{Family: "subscriptions", When: `.state != "failed"`, Fields: []connector.Field{
 				{To: "subscription_id", From: ".id"}, {To: "event", From: `"current"`},
-				{To: "effective_start_date", From: "(.trial_ends_at // .activated_at // .created_at) | time"},
+				{To: "effective_start_date", From: `(.trial_ends_at // .activated_at // if .state == "future" then .current_term_started_at // .current_period_started_at // error("when the subscription will start is not told") else .created_at end) | time`},
 				// A canceled subscription goes on until it expires.
 				{To: "effective_end_date", From: ".expires_at | time"},
 				{To: "total_revenue", From: "major(.subtotal; .currency)"},
-				{To: "cycle_unit", From: `{days: "day", months: "month"}[.interval.interval_unit] // error("the plan of the subscription is not known")`},
+				{To: "cycle_unit", From: `{days: "day", months: "month"}[.interval.interval_unit // ""] // error("the plan of the subscription is not known")`},
 				{To: "cycle_length", From: ".interval.interval_length"},
 				{To: "next_renewal_date", From: `if .auto_renew == false or .state == "canceled" or .state == "expired" then null else .current_term_ends_at // .current_period_ends_at | time end`},
 				{To: "plan_code", From: ".plan.code"},

@@ -16,6 +16,12 @@ const (
 	stripeRevenue = `[` + stripeItems + `[] | select((.price.recurring.usage_type // "licensed") == "licensed")
 		| ((.price.unit_amount_decimal // .price.unit_amount // .plan.amount_decimal // .plan.amount // error("the price of an item is not told, as for tiered prices: map total_revenue yourself")) | tonumber) * (.quantity // 1)]
 		| if length == 0 then null else add end`
+	// The decimals of currencies are those of ISO 4217, with these exceptions. Stripe's
+	// own page on currencies says both of UGX.
+	stripeAmount = `def amount(a; c):
+		if c == "mga" then minor(a; c; 0) elif c == "isk" then minor(a; c; 2)
+		elif c == "ugx" then minor(a; c; ($settings.ugx_decimals // error("whether amounts in UGX have two decimals is not known: set 'ugx_decimals'") | tonumber))
+		else minor(a; c) end; `
 	stripePeriodEnd = `(.current_period_end // first(` + stripeItems + `[].current_period_end // empty))`
 )
 
@@ -27,6 +33,7 @@ var stripe = &connector.Connector{
 	Headers: map[string]string{"Stripe-Version": `"2022-11-15"`, "Stripe-Account": "$settings.connected_account"},
 	Settings: []connector.Setting{
 		{Name: "account_key", Title: "Metadata key of the account_id", Doc: "the key in a customer's metadata that holds the account_id", Default: "account_id"},
+		{Name: "ugx_decimals", Title: "Decimals of UGX", Doc: "how many decimals whole amounts in UGX have", Choices: []string{"0", "2"}},
 		{Name: "connected_account", Title: "Connected account", Doc: "acct_…, for Connect platforms", Pattern: `acct_[A-Za-z0-9]+`},
 	},
 	Auth: []connector.Auth{{Name: "api_key", Title: "API key",
@@ -68,7 +75,7 @@ var stripe = &connector.Connector{
 			Feeds: []connector.Feed{{Family: "subscriptions", When: `(.status | IN("active", "past_due", "canceled", "unpaid", "paused", "trialing")) and (` + stripeRecurring + `) != null`, Fields: []connector.Field{
 				{To: "subscription_id", From: ".id"}, {To: "event", From: `"current"`}, {To: "effective_start_date", From: "(.trial_end // .start_date // .created) | seconds"},
 				{To: "effective_end_date", From: ".ended_at | seconds"},
-				{To: "total_revenue", From: `minor((` + stripeRevenue + `); .currency)`},
+				{To: "total_revenue", From: stripeAmount + `amount((` + stripeRevenue + `); .currency)`},
 				{To: "cycle_unit", From: `(` + stripeRecurring + `).interval | if . == "week" then "day" else . end`},
 				{To: "cycle_length", From: `(` + stripeRecurring + `) | .interval_count * (if .interval == "week" then 7 else 1 end)`},
 				{To: "next_renewal_date", From: `if .cancel_at_period_end or .ended_at != null then null else ` + stripePeriodEnd + ` | seconds end`},
@@ -85,7 +92,7 @@ var stripe = &connector.Connector{
 				{To: "invoice_id", From: ".id"}, {To: "start_date", From: "(.status_transitions.finalized_at // .created) | seconds"}, {To: "due_date", From: ".due_date | seconds"},
 				{To: "paid_date", From: ".status_transitions.paid_at | seconds"},
 				{To: "is_failed", From: `.status == "uncollectible" or .status == "open" and .attempted == true`},
-				{To: "line_items", From: `[.lines.data[] | {amount: minor(.amount; .currency), description,
+				{To: "line_items", From: stripeAmount + `[.lines.data[] | {amount: amount(.amount; .currency), description,
 					is_recurring: (.type == "subscription" or .parent.type? == "subscription_item_details")}]`},
 			}}},
 		},

@@ -51,6 +51,18 @@ func TestWhatIsNotKnownIsNotGuessed(t *testing.T) {
 		{"xero", fact, "", "tenant", map[string]string{"organisation": "B"}, `[{"tenantId":"1","tenantType":"ORGANISATION","tenantName":"A"},{"tenantId":"2","tenantType":"ORGANISATION","tenantName":"B"}]`, `"2"`},
 		{"xero", fact, "", "tenant", nil, `[{"tenantId":"1","tenantType":"ORGANISATION"},{"tenantId":"2","tenantType":"ORGANISATION"}]`, "not set which one"},
 		{"delighted", field, "survey_responses", "nps_history", map[string]string{"scale": "answer"}, `{"score":8,"created_at":1,"person":"1"}`, `[{"comments":null,"date":1000,"nps_score":8,"username":null}]`},
+		{"stripe", field, "invoices", "line_items", nil, `{"lines":{"data":[{"amount":500,"currency":"ugx"}]}}`, "ugx_decimals"},
+		{"stripe", field, "subscriptions", "total_revenue", nil, `{"currency":"usd","items":{"data":[{"price":{"unit_amount":null,"recurring":{}}}]}}`, "as for tiered prices"},
+		{"recurly", field, "subscriptions", "effective_start_date", nil, `{"state":"future","created_at":"2025-01-01T00:00:00Z"}`, "will start is not told"},
+		{"recurly", field, "subscriptions", "effective_start_date", nil, `{"state":"future","created_at":"2025-01-01T00:00:00Z","current_term_started_at":"2025-02-01T00:00:00Z"}`, "1738368000000"},
+		{"recurly", field, "subscriptions", "cycle_unit", nil, `{"interval":null}`, "the plan of the subscription is not known"},
+		{"chargebee", field, "subscriptions", "total_revenue", nil, `{"currency_code":"VND","subscription_items":[{"item_type":"plan","amount":1500}]}`, "whole_currencies"},
+		{"chargebee", field, "subscriptions", "total_revenue", nil, `{"currency_code":"USD","plan_id":"gold","plan_quantity":3}`, "as for tiers"},
+		{"chargebee", field, "subscriptions", "total_revenue", nil, `{"currency_code":"USD","plan_id":"gold","plan_quantity":3,"plan_unit_price_in_decimal":"0.125","plan_quantity_in_decimal":"2.4"}`, "30"},
+		{"chargebee", field, "subscriptions", "total_revenue", nil, `{"currency_code":"USD"}`, "neither items nor a plan"},
+		{"chargify", field, "subscriptions", "total_revenue", map[string]string{"revenue": "mrr"}, `{"state":"active","currency":"EUR","mrr":{"cents":4500}}`, "another currency than the site's"},
+		{"chargify", field, "subscriptions", "total_revenue", map[string]string{"revenue": "price"}, `{"state":"active","currency":"USD","mrr":{"cents":4500},"product_price_in_cents":1000}`, "1000"},
+		{"chargify", fact, "invoices", "invoicing", nil, `{"site":{"relationship_invoicing_enabled":false}}`, "statements in place of invoices"},
 		{"desk", field, "companies", "support_account_id", map[string]string{"support_account_id": "domain"}, `{"id":12,"domains":["acme.example"]}`, `"acme.example"`},
 	} {
 		t.Run(fmt.Sprint(test.system, " ", test.stream, test.to, " ", test.settings), func(t *testing.T) {
@@ -63,7 +75,11 @@ func TestWhatIsNotKnownIsNotGuessed(t *testing.T) {
 			text := c.CheckThat
 			switch test.what {
 			case fact:
-				text = c.Facts[slices.IndexFunc(c.Facts, func(f connector.Fact) bool { return f.Name == test.to })].Pick
+				facts := c.Facts
+				for _, st := range c.Streams {
+					facts = slices.Concat(facts, st.Facts)
+				}
+				text = facts[slices.IndexFunc(facts, func(f connector.Fact) bool { return f.Name == test.to })].Pick
 			case field:
 				st := c.Streams[slices.IndexFunc(c.Streams, func(st connector.Stream) bool { return st.Name == test.stream })]
 				fields := st.Feeds[0].Fields
