@@ -760,11 +760,17 @@ func (w *world) over(ctx context.Context) error {
 
 // wanted is what must become of a record: a member of want/STREAM.json.
 type wanted struct {
-	ID        string              `json:"id"`
-	Deleted   bool                `json:"deleted"`
-	Locations map[string]string   `json:"locations"`
-	Routes    []*string           `json:"routes"`
-	Feeds     map[string][]object `json:"feeds"`
+	// ID is what Stream.ID yields.
+	ID string `json:"id"`
+	// Deleted says that the record tells of its deletion; then nothing else matters.
+	Deleted bool `json:"deleted"`
+	// Locations are the values of those that the stream has and that are not null.
+	Locations map[string]string `json:"locations"`
+	// Routes are the values of the stream's, one each.
+	Routes []*string `json:"routes"`
+	// Feeds are our records by family, with all fields that are not null, as the API
+	// takes them; without the account_id and the source, which follow otherwise.
+	Feeds map[string][]object `json:"feeds"`
 	// Fails has the families that nothing can be made for, with a part of the reason.
 	Fails map[string]string `json:"fails"`
 }

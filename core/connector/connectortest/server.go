@@ -5,6 +5,21 @@
 // A stand-in is written by hand from what is known of the system's API, and never
 // from the declaration, which it is there to contradict. It answers from records
 // in files, of which the suite makes as many as it needs.
+//
+// For each system there is a directory of its own:
+//
+//	connection.json      settings, credentials and currency (Connection); what is
+//	                     secret contains "secret-", which must be seen nowhere
+//	records/STREAM.json  an array of records as Stream.Items yields them, before
+//	                     details and joins, all of them from before Start; other
+//	                     files are the stand-in's own, such as what facts ask for
+//	want/STREAM.json     what must become of each of them, in the same order (wanted);
+//	                     null where the stream leaves it out on purpose
+//	export/STREAM.json   an exported file that holds the same records; optional
+//	openapi.json         the vendor's own description, where its licence permits:
+//	                     requests and answers are compared with it; SOURCE.md says
+//	                     where it is from
+//	exceptions.json      differences from it that are meant (exception)
 package connectortest
 
 import (
