@@ -41,28 +41,38 @@ func (s *subject) ordinary(st *connector.Stream) (func(i int) bool, error) {
 }
 
 // ids returns the ids that the stream's records must have.
-func (w *world) ids(ctx context.Context, st *connector.Stream) ([]string, error) {
-	s, err := w.open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	id, err := s.Expression(st.ID, false)
-	if err != nil {
-		return nil, err
-	}
-	var ids []string
+func (w *world) ids(ctx context.Context, st *connector.Stream) (ids []string, err error) {
 	for _, row := range w.server.Rows(st.Name) {
-		v, err := id.First(ctx, row, nil)
+		id, err := w.idOf(ctx, st, row)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("records/%s.json: %w", st.Name, err)
 		}
-		text, ok := mapping.Text(v)
-		if !ok {
-			return nil, fmt.Errorf("records/%s.json: the stream's ID yields %v of a row, and no id", st.Name, v)
-		}
-		ids = append(ids, text)
+		ids = append(ids, id)
 	}
 	return ids, nil
+}
+
+// idOf returns the id of a stream's record.
+func (w *world) idOf(ctx context.Context, st *connector.Stream, row Row) (string, error) {
+	if w.quiet == nil {
+		var err error
+		if w.quiet, err = w.open(ctx); err != nil {
+			return "", err
+		}
+	}
+	e, err := w.quiet.Expression(st.ID, false)
+	if err != nil {
+		return "", err
+	}
+	v, err := e.First(ctx, row, nil)
+	if err != nil {
+		return "", err
+	}
+	text, ok := mapping.Text(v)
+	if !ok {
+		return "", fmt.Errorf("the stream's ID yields %v of a row, and no id", v)
+	}
+	return text, nil
 }
 
 // measure says what reading several pages of a stream takes.
@@ -189,6 +199,14 @@ func spread(n, most int) []int {
 	return list
 }
 
+// spread returns numbers of requests, fewer if each costs a long page.
+func (m *measure) spread(n, most int) []int {
+	if m.page > few {
+		most = (most + 2) / 3
+	}
+	return spread(n, most)
+}
+
 // kills: reading goes on after a kill between any two requests, both when all is
 // read and when changes are.
 func kills(s *subject, auth *connector.Auth, st *connector.Stream) error {
@@ -200,7 +218,7 @@ func kills(s *subject, auth *connector.Auth, st *connector.Stream) error {
 	for _, again := range []bool{false, true} {
 		requests := 1
 		for k := 0; k < requests; k++ {
-			if !slices.Contains(spread(requests, 16), k) {
+			if !slices.Contains(m.spread(requests, 16), k) {
 				continue
 			}
 			err := s.try(auth, st, n, func(ctx context.Context, w *world, ids []string) error {
@@ -329,7 +347,7 @@ func limits(s *subject, auth *connector.Auth, st *connector.Stream) error {
 		{"too much in the system's own words", Refusal{}, time.Millisecond},
 	}
 	for _, wait := range waits {
-		for _, k := range spread(count, 4) {
+		for _, k := range m.spread(count, 4) {
 			err := s.try(auth, st, n, func(ctx context.Context, w *world, ids []string) error {
 				answer := wait.answer
 				if answer.Status == 0 {
@@ -360,7 +378,7 @@ func failures(s *subject, auth *connector.Auth, st *connector.Stream) error {
 	}
 	n, count, ends := m.many, m.requests, m.ends
 	broken := outcome{refusal: &Refusal{Status: 502, Body: "<html>Bad Gateway</html>"}}
-	for _, k := range spread(count, 4) {
+	for _, k := range m.spread(count, 4) {
 		for name, o := range map[string]outcome{
 			"500":                     {refusal: &Refusal{Status: 500}},
 			"503":                     {refusal: &Refusal{Status: 503, Body: "<html>come back later</html>"}},
@@ -692,21 +710,6 @@ func (s *subject) deletions(auth *connector.Auth, st *connector.Stream) error {
 		}
 		return nil
 	})
-}
-
-// idOf returns the id of a stream's record.
-func (w *world) idOf(ctx context.Context, st *connector.Stream, row Row) (string, error) {
-	s, err := w.open(ctx)
-	if err != nil {
-		return "", err
-	}
-	e, err := s.Expression(st.ID, false)
-	if err != nil {
-		return "", err
-	}
-	v, err := e.First(ctx, row, nil)
-	text, _ := mapping.Text(v)
-	return text, err
 }
 
 // checks: the check succeeds, and fails with bad credentials.

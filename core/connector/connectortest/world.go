@@ -36,6 +36,8 @@ type world struct {
 	vault  *vault
 	clock  *clock
 	env    mapping.Env
+	// quiet is a session that sends nothing.
+	quiet *connector.Session
 	// leaks are the places where a secret was seen.
 	leaks []string
 }
