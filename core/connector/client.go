@@ -28,10 +28,10 @@ const (
 	tries = 5
 	// firstPause is the longest pause after the first failure; it doubles.
 	firstPause = time.Second
-	// longestWait is how long a refusal is waited out; what takes longer ends the run
-	// for now.
+	// longestWait is how long the refusals of one request are waited out; what takes
+	// longer ends the run for now.
 	longestWait = 2 * time.Minute
-	// maxWaits is how often one request is sent that is too much each time.
+	// maxWaits is how often one request is sent again that is too much each time.
 	maxWaits = 10
 	// quotaPause is how long a run stops when a long-term quota is nearly used up.
 	quotaPause = time.Hour
@@ -321,7 +321,7 @@ func (c *client) told(ctx context.Context, err error) error {
 // deliver is Call with credentials that are there.
 func (s *Session) deliver(ctx context.Context, call *Call) (*Answer, error) {
 	c := s.client
-	refreshed, waits := false, 0
+	refreshed, waits, waited := false, 0, time.Duration(0)
 	for try := 1; ; try++ {
 		if err := c.fresh(ctx); err != nil {
 			return nil, err
@@ -362,11 +362,11 @@ func (s *Session) deliver(ctx context.Context, call *Call) (*Answer, error) {
 				return nil, err
 			}
 		case limited:
+			if waits, waited = waits+1, waited+pause; waits > maxWaits || waited > longestWait {
+				return nil, &Wait{s.Now().Add(pause)}
+			}
 			if err := c.wait(ctx, pause); err != nil {
 				return nil, err
-			}
-			if waits++; waits == maxWaits {
-				return nil, &Wait{s.Now().Add(pause)}
 			}
 			try-- // it has not failed
 		case again:

@@ -10,9 +10,11 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"tenure/core/mapping"
 )
@@ -22,6 +24,9 @@ const (
 	maxBody = 64 << 20
 	// maxDetails is how many pages the details of one record may have.
 	maxDetails = 1000
+	// longestPage is after what time a page is returned without the records whose
+	// details are still to be read: there may be a thousand, and ten requests a minute.
+	longestPage = 30 * time.Second
 )
 
 // Check finds out whether the system can be read with the settings and credentials.
@@ -132,7 +137,8 @@ func scopeOf(at *Position) (*scope, error) {
 }
 
 // Page reads the records at a position, whole with their details. Nothing of a page
-// that cannot be read whole is returned.
+// that cannot be read whole is returned. Where details take long it may be some of
+// the records, whose Next leads to the others.
 func (s *Session) Page(ctx context.Context, st *Stream, at Position) (*Page, error) {
 	if s.Connector.Ended != nil {
 		return nil, fmt.Errorf("%w: %s", ErrEnded, s.Connector.Ended.Message)
@@ -148,13 +154,39 @@ func (s *Session) read(ctx context.Context, st *Stream, at Position) (*Page, err
 	if err := s.prepare(ctx, st); err != nil {
 		return nil, err
 	}
+	page, done := s.incomplete, at.Done
+	s.incomplete = nil
+	if at.Done = nil; page == nil || len(done) == 0 || !page.is(st, &at) {
+		var err error
+		if page, err = s.ahead(ctx, st, at); err != nil {
+			return nil, err
+		}
+	}
+	return s.complete(ctx, page, done)
+}
+
+// incomplete is a page whose records lack their details.
+type incomplete struct {
+	stream *Stream
+	at     Position
+	Page
+}
+
+// is reports whether it is the page of a stream at a position.
+func (p *incomplete) is(st *Stream, at *Position) bool {
+	return p.stream == st && reflect.DeepEqual(p.at, *at)
+}
+
+// ahead reads the records at a position without their details.
+func (s *Session) ahead(ctx context.Context, st *Stream, at Position) (*incomplete, error) {
 	sc, err := scopeOf(&at)
 	if err != nil {
 		return nil, err
 	}
-	page := &Page{Next: at}
+	page := &incomplete{st, at, Page{Next: at}}
 	var records []any
 	var next, cursor any
+	var restart *int64
 	switch {
 	case st.Fetch != nil:
 		records, next, err = st.Fetch(ctx, s, Window{Since: at.Since, Cursor: sc.cursor, Facts: s.facts}, sc.page)
@@ -169,38 +201,46 @@ func (s *Session) read(ctx context.Context, st *Stream, at Position) (*Page, err
 			}
 		}
 		if err == nil && next != nil && st.Paging.MaxPages > 0 && at.Pages+1 >= st.Paging.MaxPages {
-			return s.restart(ctx, st, at, body, records, sc)
+			restart, err = s.restart(ctx, st, at, body, sc)
 		}
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := s.take(ctx, st, records, page); err != nil {
-		return nil, err
+	for _, v := range records {
+		r, err := s.record(ctx, st, v)
+		if err != nil {
+			return nil, err
+		}
+		page.Records = append(page.Records, r)
 	}
 	page.Next.Pages++
 	page.Next.Page = nil
-	if next == nil {
+	switch {
+	case restart != nil:
+		page.Next.Since, page.Next.Pages = restart, 0
+	case next == nil:
 		page.Last = true
 		// Where the last page has nothing to go on from, what this run has gone on from
 		// leads to the same records once more, and nothing is missed.
 		if page.Cursor = at.Cursor; cursor != nil {
 			page.Cursor, err = json.Marshal(cursor)
 		}
-		return page, err
+	default:
+		page.Next.Page, err = json.Marshal(next)
+		if err == nil && bytes.Equal(page.Next.Page, at.Page) {
+			return nil, fmt.Errorf("%w: the list does not end: a page is followed by itself", ErrAnswer)
+		}
 	}
-	if page.Next.Page, err = json.Marshal(next); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrAnswer, err)
-	}
-	if bytes.Equal(page.Next.Page, at.Page) {
-		return nil, fmt.Errorf("%w: the list does not end: a page is followed by itself", ErrAnswer)
 	}
 	return page, nil
 }
 
-// restart has a list that has as many pages as it may be asked for anew from where
-// it has come to.
-func (s *Session) restart(ctx context.Context, st *Stream, at Position, body any, records []any, sc *scope) (*Page, error) {
+// restart returns since when a list is asked for anew that has as many pages as it
+// may have: from where it has come to.
+func (s *Session) restart(ctx context.Context, st *Stream, at Position, body any, sc *scope) (*int64, error) {
 	v, err := s.eval(ctx, st.Paging.Restart, body, nil, sc)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrAnswer, err)
@@ -210,32 +250,54 @@ func (s *Session) restart(ctx context.Context, st *Stream, at Position, body any
 	if _, err := fmt.Sscan(text, &since); err != nil || at.Since != nil && since <= *at.Since {
 		return nil, fmt.Errorf("%w: the list has more pages than it may have, and its records do not go forward in time", ErrAnswer)
 	}
-	page := &Page{Next: at}
-	if err := s.take(ctx, st, records, page); err != nil {
-		return nil, err
-	}
-	page.Next.Since, page.Next.Pages, page.Next.Page = &since, 0, nil
-	return page, nil
+	return &since, nil
 }
 
-// take completes records and adds them to a page.
-func (s *Session) take(ctx context.Context, st *Stream, records []any, page *Page) error {
-	for _, v := range records {
-		r, err := s.record(ctx, st, v)
-		if err != nil {
-			return err
+// complete gives the records of a page their details, but for those that are done.
+// If that takes long, the page that it returns has some of them, and is followed by
+// the rest.
+func (s *Session) complete(ctx context.Context, p *incomplete, done []string) (*Page, error) {
+	// An id may be there more than once.
+	times := map[string]int{}
+	for _, id := range done {
+		times[id]++
+	}
+	began := s.Now()
+	page := p.Page
+	page.Records = nil
+	for _, r := range p.Records {
+		if times[r.ID] > 0 {
+			times[r.ID]--
+			continue
+		}
+		if len(page.Records) > 0 && s.Now().Sub(began) >= longestPage {
+			page.Next, page.Last, page.Cursor = p.at, false, nil
+			page.Next.Done = slices.Clone(done)
+			for _, r := range page.Records {
+				page.Next.Done = append(page.Next.Done, r.ID)
+			}
+			s.incomplete = p
+			return &page, nil
 		}
 		if !r.Deleted {
-			for i := range st.Details {
-				if family := st.Details[i].For; family != "" && s.Off != nil && s.Off(st.Name, family) {
-					continue
-				}
-				if err := s.detail(ctx, &st.Details[i], r.Value); err != nil {
-					return fmt.Errorf("record %s: %w", clip(r.ID), err)
-				}
+			if err := s.details(ctx, p.stream, &r); err != nil {
+				return nil, err
 			}
 		}
 		page.Records = append(page.Records, r)
+	}
+	return &page, nil
+}
+
+// details completes a record.
+func (s *Session) details(ctx context.Context, st *Stream, r *Record) error {
+	for i := range st.Details {
+		if family := st.Details[i].For; family != "" && s.Off != nil && s.Off(st.Name, family) {
+			continue
+		}
+		if err := s.detail(ctx, &st.Details[i], r.Value); err != nil {
+			return fmt.Errorf("record %s: %w", clip(r.ID), err)
+		}
 	}
 	return nil
 }

@@ -132,6 +132,9 @@ type Position struct {
 	Pages int `json:"pages,omitempty"`
 	// Changed says that Stream.Changes is read.
 	Changed bool `json:"changed,omitempty"`
+	// Done are the ids of those records of the page that have been read with their
+	// details: it is read once more for the others.
+	Done []string `json:"done,omitempty"`
 }
 
 // Record is one record of a stream.
@@ -174,6 +177,9 @@ type Session struct {
 	settings, token, facts map[string]any
 	// found says which streams' facts have been found, and "" for the connector's.
 	found map[string]bool
+	// incomplete is the page of which Page has returned some records, so that it need
+	// not be asked for again; nil if there is none.
+	incomplete *incomplete
 }
 
 // Open begins to read a system. It sends nothing yet.
