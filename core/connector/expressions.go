@@ -96,13 +96,15 @@ func Compile(c *Connector, env mapping.Env) error {
 type checker struct {
 	session *Session
 	wrong   []string
-	// settings are those that expressions name.
-	settings []string
+	// settings and facts are those that expressions name, found the facts there are.
+	settings, facts, found []string
 }
 
 var (
 	namePattern    = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 	settingPattern = regexp.MustCompile(`\$settings\.([a-z0-9_]+)`)
+	factPattern    = regexp.MustCompile(`\$facts\.([a-zA-Z0-9_]+)`)
+	hostPattern    = regexp.MustCompile(`^(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)+$`)
 )
 
 func (c *checker) fail(format string, args ...any) {
@@ -126,6 +128,9 @@ func (c *checker) expression(where, text string) {
 	for _, m := range settingPattern.FindAllStringSubmatch(text, -1) {
 		c.settings = append(c.settings, m[1])
 	}
+	for _, m := range factPattern.FindAllStringSubmatch(text, -1) {
+		c.facts = append(c.facts, m[1])
+	}
 }
 
 func (c *checker) headers(where string, headers map[string]string) {
@@ -148,14 +153,25 @@ func (c *checker) paging(where string, p Paging) {
 	c.that((p.MaxPages > 0) == (p.Restart != ""), "%s: MaxPages and Restart belong together", where)
 }
 
-func (c *checker) facts(where string, facts []Fact) {
+func (c *checker) finds(where string, facts []Fact) {
 	for _, f := range facts {
+		c.that(!slices.Contains(c.found, f.Name), "%s fact %s: there is another one of that name", where, f.Name)
+		c.found = append(c.found, f.Name)
 		c.request(where+" fact "+f.Name, f.Request)
 		c.expression(where+" fact "+f.Name, f.Pick)
 	}
 }
 
+// once finds names that are there twice.
+func (c *checker) once(what string, names []string) {
+	slices.Sort(names)
+	for i := 1; i < len(names); i++ {
+		c.that(names[i] != names[i-1], "there are two %s %s", what, names[i])
+	}
+}
+
 func (c *checker) declared(where string, settings []Setting) {
+	c.once(where+" settings", named(settings, func(s Setting) string { return s.Name }))
 	for _, s := range settings {
 		c.that(namePattern.MatchString(s.Name) && s.Title != "" && s.Doc != "", "%s setting %q needs a name, a title and a doc", where, s.Name)
 		c.that(s.Default == "" || len(s.Choices) == 0 || slices.Contains(s.Choices, s.Default), "%s setting %s: the default is none of the choices", where, s.Name)
@@ -165,6 +181,13 @@ func (c *checker) declared(where string, settings []Setting) {
 			}
 		}
 	}
+}
+
+func named[T any](list []T, name func(T) string) (names []string) {
+	for _, v := range list {
+		names = append(names, name(v))
+	}
+	return names
 }
 
 func (c *checker) connector(d *Connector) {
@@ -186,7 +209,12 @@ func (c *checker) connector(d *Connector) {
 		c.request("check", d.Check)
 	}
 	c.expression("check", d.CheckThat)
-	c.facts("connector", d.Facts)
+	c.finds("connector", d.Facts)
+	for _, host := range d.Hosts {
+		c.that(hostPattern.MatchString(host), "%s is no host, nor all below a domain of somebody", host)
+	}
+	c.once("ways to authenticate", named(d.Auth, func(a Auth) string { return a.Name }))
+	c.once("locations", named(d.Locations, func(l Location) string { return l.Name }))
 	for _, a := range d.Auth {
 		c.auth(&a)
 	}
@@ -203,6 +231,9 @@ func (c *checker) connector(d *Connector) {
 	}
 	for _, name := range c.settings {
 		c.that(slices.ContainsFunc(d.Settings, func(s Setting) bool { return s.Name == name }), "an expression names $settings.%s, which is no setting", name)
+	}
+	for _, name := range c.facts {
+		c.that(slices.Contains(c.found, name), "an expression names $facts.%s, which is no fact", name)
 	}
 }
 
@@ -242,11 +273,12 @@ func (c *checker) stream(st *Stream, known []string) {
 		c.that(st.Items != "", "%s has no Items", where)
 	}
 	c.that(st.ID != "", "%s has no ID", where)
+	c.that(st.Fetch == nil || st.Changes == nil && st.Resume == "" && st.Items == "" && st.Paging == (Paging{}), "%s: what Fetch does not do is not done", where)
 	c.paging(where, st.Paging)
 	for what, text := range map[string]string{"items": st.Items, "id": st.ID, "label": st.Label, "resume": st.Resume, "deleted": st.Deleted, "keep": st.Keep, "currency": st.Currency} {
 		c.expression(where+" "+what, text)
 	}
-	c.facts(where, st.Facts)
+	c.finds(where, st.Facts)
 	for _, d := range st.Details {
 		c.that(d.For == "" || slices.ContainsFunc(st.Feeds, func(f Feed) bool { return f.Family == d.For }), "%s: a detail is for %s, which it does not feed", where, d.For)
 		c.that(d.Into != "" && d.Items != "", "%s: a detail needs Into and Items", where)
@@ -254,6 +286,7 @@ func (c *checker) stream(st *Stream, known []string) {
 		c.expression(where+" detail", d.Items)
 		c.request(where+" detail", d.Request)
 		c.paging(where+" detail", d.Paging)
+		c.that(d.Paging.MaxPages == 0, "%s detail: a detail cannot be asked for anew", where)
 	}
 	if ch := st.Changes; ch != nil {
 		c.request(where+" changes", ch.Request)
@@ -261,6 +294,7 @@ func (c *checker) stream(st *Stream, known []string) {
 		c.expression(where+" changes", ch.Items)
 		c.expression(where+" get", ch.Record)
 		c.paging(where+" changes", ch.Paging)
+		c.that(ch.Paging.MaxPages == 0, "%s changes: they cannot be asked for anew", where)
 		c.that(ch.Kept > 0, "%s: it is not said for how long changes are kept", where)
 	}
 	if st.Deletes != "" {

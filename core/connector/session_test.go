@@ -524,6 +524,29 @@ func TestADeclarationThatContradictsItselfIsFound(t *testing.T) {
 		"are credentials": func(c *connector.Connector) { c.Settings[0].Secret = true },
 		"no ID":           func(c *connector.Connector) { c.Streams[0].ID = "" },
 		"MaxPages":        func(c *connector.Connector) { c.Streams[0].Paging.MaxPages = 3 },
+		"$facts.nothing":  func(c *connector.Connector) { c.Streams[0].Query = "{x: $facts.nothing}" },
+		"fact twice": func(c *connector.Connector) {
+			twice := []connector.Fact{{Name: "twice", Request: connector.Request{Path: "/x"}}}
+			c.Facts, c.Streams[0].Facts = twice, twice
+		},
+		"settings site":        func(c *connector.Connector) { c.Settings = append(c.Settings, c.Settings[0]) },
+		"authenticate key":     func(c *connector.Connector) { c.Auth = append(c.Auth, c.Auth[0]) },
+		"locations id":         func(c *connector.Connector) { c.Locations = append(c.Locations, c.Locations[0]) },
+		"*.example is":         func(c *connector.Connector) { c.Hosts = []string{"*.example"} },
+		"https://a.example is": func(c *connector.Connector) { c.Hosts = []string{"https://a.example"} },
+		"changes: they cannot": func(c *connector.Connector) {
+			c.Streams[0].Incremental = false
+			c.Streams[0].Changes = &connector.Changes{Request: connector.Request{Path: "/x"}, Items: ".[]", Get: connector.Request{Path: "/x"}, Kept: time.Hour,
+				Paging: connector.Paging{Next: "1", MaxPages: 2, Restart: "1"}}
+		},
+		"detail cannot": func(c *connector.Connector) {
+			c.Streams[0].Details = []connector.Detail{{Request: connector.Request{Path: "/x"}, Items: ".[]", Into: "x", Paging: connector.Paging{Next: "1", MaxPages: 2, Restart: "1"}}}
+		},
+		"Fetch does not": func(c *connector.Connector) {
+			c.Streams[0].Fetch = func(context.Context, *connector.Session, connector.Window, any) ([]any, any, error) {
+				return nil, nil, nil
+			}
+		},
 	} {
 		c := declared()
 		change(c)
