@@ -462,3 +462,25 @@ func (e *Engine) AccountsExist(ctx context.Context, workspace string, ids []stri
 	}
 	return exist, nil
 }
+
+// StoredAccounts returns the accounts with those ids, as they are stored, by id; those
+// that do not exist are not in the answer.
+func (e *Engine) StoredAccounts(ctx context.Context, workspace string, root *Family, ids []string) (map[string]schema.Record, error) {
+	keys := make([]table.Key, 0, len(ids))
+	for _, id := range ids {
+		if storable(id) {
+			keys = append(keys, e.accountKey(workspace, id))
+		}
+	}
+	items, err := e.getSettled(ctx, workspace, root, keys)
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]schema.Record{}
+	for i := range items {
+		if len(items[i].Body) > 0 {
+			found[keys[i].Sort] = root.Schema.ParseStored(items[i].Body)
+		}
+	}
+	return found, nil
+}

@@ -33,6 +33,9 @@ type feed struct {
 	id int
 	// source is the ordinal of the field that says where it comes from; -1 for none.
 	source int
+	// attached says that it attaches the system's record to an account that another
+	// source has made.
+	attached bool
 }
 
 // target is a field, or a dimension, that is set.
@@ -41,6 +44,8 @@ type target struct {
 	field int
 	key   string
 	name  string // as the mapping has it
+	// unset says that a value that is there already stays.
+	unset bool
 	from  *connector.Expression
 }
 
@@ -86,15 +91,15 @@ func (r *run) compileFeeds(st *connector.Stream) ([]*feed, error) {
 			return nil, err
 		}
 		// An account that this source does not make gets only what says that it is one
-		// here, and what the administrator has asked for.
-		attached := declared.Family == "accounts" && st.Accounts && !r.source.SystemOfRecord
+		// here, unless it has another one already, and what the administrator has asked for.
+		f.attached = isRoot(f.family) && st.Accounts && !r.source.SystemOfRecord
 		for _, field := range declared.Fields {
-			if attached && !field.Attach || slices.ContainsFunc(r.source.Mapping, func(m Mapped) bool {
+			if f.attached && !field.Attach || slices.ContainsFunc(r.source.Mapping, func(m Mapped) bool {
 				return m.Stream == st.Name && m.Family == declared.Family && m.To == field.To
 			}) {
 				continue
 			}
-			if err := f.add(r, field.To, field.From, false); err != nil {
+			if err := f.add(r, field.To, field.From, false, f.attached); err != nil {
 				return nil, fmt.Errorf("stream %s: %w", st.Name, err)
 			}
 		}
@@ -102,7 +107,7 @@ func (r *run) compileFeeds(st *connector.Stream) ([]*feed, error) {
 			if m.Stream != st.Name || m.Family != declared.Family || m.From == "" {
 				continue
 			}
-			if err := f.add(r, m.To, m.From, true); err != nil {
+			if err := f.add(r, m.To, m.From, true, false); err != nil {
 				return nil, err
 			}
 		}
@@ -111,11 +116,12 @@ func (r *run) compileFeeds(st *connector.Stream) ([]*feed, error) {
 	return feeds, nil
 }
 
-func (f *feed) add(r *run, to, from string, safe bool) error {
+func (f *feed) add(r *run, to, from string, safe, unset bool) error {
 	t, err := targetOf(f.family, to)
 	if err != nil {
 		return err
 	}
+	t.unset = unset
 	if t.from, err = r.expression(from, safe); err != nil {
 		return err
 	}
@@ -174,6 +180,9 @@ func (r *run) input(ctx context.Context, f *feed, o *one, element, record any) *
 	}
 	dimensions := map[int][]any{}
 	for _, t := range f.fields {
+		if t.unset && !o.stored[t.field].IsNull() {
+			continue
+		}
 		value, err := t.from.First(ctx, element, record)
 		if err != nil {
 			in.Failure = failureOf(t.name, err)
@@ -456,6 +465,21 @@ func (r *run) recall(ctx context.Context, st *connector.Stream, plan *plan, reco
 
 // feed has a feed make our records of those that have an account.
 func (r *run) feed(ctx context.Context, st *connector.Stream, f *feed, records []*one, counts *Counts) error {
+	if f.attached {
+		var ids []string
+		for _, o := range records {
+			ids = append(ids, o.account)
+		}
+		stored, err := r.Engine.StoredAccounts(ctx, r.workspace, f.family, distinct(ids))
+		if err != nil {
+			return err
+		}
+		for _, o := range records {
+			if o.stored = stored[o.account]; o.stored == nil {
+				o.stored = f.family.Schema.NewRecord()
+			}
+		}
+	}
 	var inputs []*input
 	for _, o := range records {
 		if o.account == "" || !slices.Contains(o.feeds, f) {

@@ -11,6 +11,7 @@ import (
 	"tenure/core/connector"
 	"tenure/core/mapping"
 	"tenure/core/resource"
+	"tenure/core/schema"
 	"tenure/core/table"
 )
 
@@ -38,6 +39,8 @@ type one struct {
 	// failed are refusals of what was made of it.
 	failed []Problem
 	shown  []Made // for a preview
+	// stored is its account, as it is, where the record is attached to it.
+	stored schema.Record
 	// feeds are those that make something of it.
 	feeds []*feed
 }

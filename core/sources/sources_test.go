@@ -226,12 +226,18 @@ func TestAnotherSourceAttachesToAccountsThatExist(t *testing.T) {
 			w := newWorld(t)
 			w.someRows("one")
 			w.done(w.source("one", sor))
-			w.system.put("two/companies", row{"id": 1, "name": "Another name", "joined": "2020-01-01", "account_no": "1042", "tier": "tin"}, row{"id": 9, "name": "Nobody", "account_no": "nobody"})
+			w.system.put("two/companies", row{"id": 1, "name": "Another name", "joined": "2020-01-01", "account_no": "1042", "tier": "tin"}, row{"id": 9, "name": "Nobody", "account_no": "nobody"}, row{"id": 8, "account_no": "delta", "tier": "gold"})
 			w.system.put("two/people", row{"id": "q1", "first": "Di", "last": "Day", "email": "ANN@acme.example ", "company": 1}, row{"id": "q2", "first": "Ed", "last": "Eel", "email": "ed@nobody.example", "company": 9})
 			w.system.put("two/tickets", row{"id": 1, "subject": "S", "state": "open", "created": 1, "person": "q1"}, row{"id": 2, "subject": "S", "state": "open", "created": 1, "person": "q2"})
-			s := w.source("two", func(s *sources.Source) { s.Connector, s.Location, s.Prefix = "other", location, "two-" })
+			s := w.source("two", func(s *sources.Source) {
+				s.Connector, s.Location, s.Prefix = "other", location, "two-"
+				s.Mapping = []sources.Mapped{{Stream: "companies", Family: "accounts", To: "tier", From: ".tier"}}
+			})
 			r := w.done(s)
-			if got := w.show("accounts", "", "1042", "name", "tier", "support_account_id", "source"); got != `{"name":"Acme","tier":"gold","support_account_id":"1","source":"Desk"}` {
+			if location == "field" && w.show("accounts", "", "delta", "support_account_id", "tier") != `{"support_account_id":"4","tier":"gold"}` {
+				t.Error("an id is replaced, or what an administrator has mapped is not")
+			}
+			if got := w.show("accounts", "", "1042", "name", "tier", "support_account_id", "source"); got != `{"name":"Acme","tier":"`+map[bool]string{true: "gold", false: "tin"}[location == "email"]+`","support_account_id":"1","source":"Desk"}` {
 				t.Errorf("the account is %s", got)
 			}
 			if w.show("accounts", "", "nobody", "name") != "" || w.show("support_tickets", "", "two-1", "account_id") != `{"account_id":"1042"}` || w.show("support_tickets", "", "two-2", "account_id") != "" {
