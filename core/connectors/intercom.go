@@ -92,8 +92,9 @@ var intercom = &connector.Connector{
 	Headers: map[string]string{"Intercom-Version": `"2.15"`},
 	// 10,000 a minute for an app, dealt out every ten seconds.
 	Limits: connector.Limits{Requests: 500, Per: 10 * time.Second, Pause: 15 * time.Second, Remaining: "X-RateLimit-Remaining", Reset: "X-RateLimit-Reset"},
-	// The companies are listed for somebody else: that dies, too.
-	Errors:    connector.Errors{Message: `[.errors[]? | objects | "\(.code): \(.message)"] | join("; ")`, Limited: `any(.body.errors[]?; .code? == "scroll_exists")`},
+	// The companies are listed for somebody else, or the list has died: before long, it
+	// can begin anew.
+	Errors:    connector.Errors{Message: `[.errors[]? | objects | "\(.code): \(.message)"] | join("; ")`, Limited: `any(.body.errors[]? | objects; .code == "scroll_exists" or (.message | strings | test("scroll"; "i")))`},
 	Check:     connector.Request{Path: "/me"},
 	CheckThat: `(.app.region? // "" | ascii_downcase) as $region | if ($region | IN("us", "eu", "au")) and $region != $settings.region then "the workspace is in the region \($region)" else null end`,
 
@@ -120,7 +121,7 @@ var intercom = &connector.Connector{
 				{Family: "account_users", When: `.role == "user"`, Fields: append([]connector.Field{
 					{To: "user_id", From: ".external_id // .id"}, {To: "product_join_date", From: "(.signed_up_at // .created_at) | seconds"},
 				}, intercomName...)},
-				{Family: "account_contacts", When: `.role == "lead"`, Fields: append([]connector.Field{{To: "user_id", From: ".id"}}, intercomName...)},
+				{Family: "account_contacts", When: `.role == "lead"`, Fields: append([]connector.Field{{To: "user_id", From: ".external_id // .id"}}, intercomName...)},
 			},
 		},
 		{
@@ -129,7 +130,7 @@ var intercom = &connector.Connector{
 			Feeds: []connector.Feed{{Family: "interactions", Fields: intercomRep(".source.author?",
 				connector.Field{To: "external_id", From: ".id"}, connector.Field{To: "type", From: `.source.type? // "conversation"`}, connector.Field{To: "create_time", From: ".created_at | seconds"}, connector.Field{To: "subject", From: intercomSubject},
 				connector.Field{To: "details", From: ".source.body?"}, connector.Field{To: "is_html", From: "true"},
-				connector.Field{To: "user_id", From: `.contacts.contacts[0]? | .external_id // .id`}, connector.Field{To: "user", From: `.source.author? | if .type? | IN("user", "lead") then .name else null end`},
+				connector.Field{To: "user_id", From: `.contacts.contacts[0]? | .external_id // .id`}, connector.Field{To: "user", From: `.source.author? | if .type? | IN("user", "lead") then .name // .email else null end`},
 			)}},
 		},
 		{
@@ -137,9 +138,10 @@ var intercom = &connector.Connector{
 			Request: intercomSearch("/conversations/search"), Paging: intercomPages, Items: ".conversations[]" + intercomNew, ID: ".id", Label: ".id", Incremental: true, Overlap: intercomLag, Account: intercomAccount,
 			Details: []connector.Detail{{Request: connector.Request{Path: "/conversations/\\(.id)"}, Items: ".conversation_parts.conversation_parts[]", Into: "parts"}},
 			Feeds: []connector.Feed{{Family: "interactions", Each: `.parts[] | select((.body // "") != "")`, Fields: intercomRep(".author",
-				connector.Field{To: "external_id", From: ".id"}, connector.Field{To: "type", From: ".part_type"}, connector.Field{To: "create_time", From: ".created_at | seconds"}, connector.Field{To: "subject", From: "$record | " + intercomSubject},
+				connector.Field{To: "external_id", From: `"\($record.id)-\(.id)"`}, connector.Field{To: "type", From: ".part_type"}, connector.Field{To: "create_time", From: ".created_at | seconds"}, connector.Field{To: "subject", From: "$record | " + intercomSubject},
 				connector.Field{To: "details", From: ".body"}, connector.Field{To: "is_html", From: "true"},
-				connector.Field{To: "user_id", From: `if .author.type? | IN("user", "lead") then .author.id else null end`}, connector.Field{To: "user", From: `if .author.type? | IN("user", "lead") then .author.name else null end`},
+				connector.Field{To: "user_id", From: `.author.id? as $id | if .author.type? | IN("user", "lead") then ($record.contacts.contacts[]? | select(.id == $id) | .external_id) // $id else null end`},
+				connector.Field{To: "user", From: `.author? | if .type? | IN("user", "lead") then .name // .email else null end`},
 			)}},
 		},
 		{

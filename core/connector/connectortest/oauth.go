@@ -18,6 +18,9 @@ type OAuth struct {
 	// ClientCredentials gives out tokens for the client's own credentials, and no
 	// refresh tokens.
 	ClientCredentials bool
+	// Lasting says that access tokens are good for ever, and that there are no refresh
+	// tokens.
+	Lasting bool
 	// Lifetime is how long an access token is good for; 0: the answer does not say.
 	Lifetime time.Duration
 	// JSON wants requests in JSON; else they are forms.
@@ -54,7 +57,10 @@ const Code = "secret-code"
 func (s *Server) OAuth(pattern string, o OAuth) {
 	t := &tokens{OAuth: o}
 	if !o.ClientCredentials {
-		t.access, t.refresh = "secret-access-0", "secret-refresh-0"
+		t.access = "secret-access-0"
+		if !o.Lasting {
+			t.refresh = "secret-refresh-0"
+		}
 	}
 	s.oauth = t
 	s.paths[pattern] = true
@@ -77,7 +83,7 @@ func (s *Server) OAuth(pattern string, o OAuth) {
 		}
 		switch form.Get("grant_type") {
 		case "refresh_token":
-			if form.Get("refresh_token") != t.refresh || o.ClientCredentials {
+			if form.Get("refresh_token") != t.refresh || o.ClientCredentials || o.Lasting {
 				return Refusal{Status: http.StatusBadRequest, Body: Row{"error": "invalid_grant", "error_description": "the refresh token is not good"}}
 			}
 		case "client_credentials":
@@ -120,7 +126,7 @@ func (t *tokens) give(now time.Time) Row {
 		t.expires = now.Add(t.Lifetime)
 		answer["expires_in"] = int(t.Lifetime / time.Second)
 	}
-	if !t.ClientCredentials {
+	if !t.ClientCredentials && !t.Lasting {
 		if t.Rotating {
 			t.refresh = fmt.Sprintf("secret-refresh-%d", t.given)
 		}
