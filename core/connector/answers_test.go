@@ -233,7 +233,7 @@ func TestACursorIsKeptWhereTheLastPageHasNone(t *testing.T) {
 func TestFactsAreFoundOnceForWhoeverNeedsThem(t *testing.T) {
 	c := declared()
 	c.Facts = []connector.Fact{{Name: "site", Request: connector.Request{Path: "/site"}, Pick: ".name"}}
-	c.Streams[0].Facts = []connector.Fact{{Name: "field", Request: connector.Request{Path: "/fields"}, Pick: ".name"}}
+	c.Streams[0].Facts = append(c.Facts, connector.Fact{Name: "field", Request: connector.Request{Path: "/fields"}, Pick: ".name"})
 	w := newWorld(t, c, func(_ int, r *http.Request) *http.Response {
 		return body(200, fmt.Sprintf(`{"name":%q,"items":[]}`, r.URL.Path))
 	})

@@ -238,7 +238,7 @@ type Paging struct {
 
 // Fact is something to be found out before the records.
 type Fact struct {
-	// Name is its name within $facts.
+	// Name is its name within $facts. Streams that need the same one declare it alike.
 	Name string
 	Request
 	// Pick is an expression over the body of the answer; empty for all of it.

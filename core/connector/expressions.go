@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -84,7 +85,7 @@ func (s *Session) eval(ctx context.Context, text string, input, record any, at *
 // together. An error names what is wrong: that is a mistake in the program.
 func Compile(c *Connector, env mapping.Env) error {
 	s := &Session{Config: Config{Connector: c, Env: env}, compiled: map[string]*Expression{}}
-	check := &checker{session: s}
+	check := &checker{session: s, found: map[string]Fact{}}
 	check.connector(c)
 	if len(check.wrong) == 0 {
 		return nil
@@ -97,7 +98,8 @@ type checker struct {
 	session *Session
 	wrong   []string
 	// settings and facts are those that expressions name, found the facts there are.
-	settings, facts, found []string
+	settings, facts []string
+	found           map[string]Fact
 }
 
 var (
@@ -155,8 +157,10 @@ func (c *checker) paging(where string, p Paging) {
 
 func (c *checker) finds(where string, facts []Fact) {
 	for _, f := range facts {
-		c.that(!slices.Contains(c.found, f.Name), "%s fact %s: there is another one of that name", where, f.Name)
-		c.found = append(c.found, f.Name)
+		// Streams may need the same one.
+		other, ok := c.found[f.Name]
+		c.that(!ok || reflect.DeepEqual(other, f), "%s fact %s: there is another one of that name", where, f.Name)
+		c.found[f.Name] = f
 		c.request(where+" fact "+f.Name, f.Request)
 		c.expression(where+" fact "+f.Name, f.Pick)
 	}
@@ -233,7 +237,8 @@ func (c *checker) connector(d *Connector) {
 		c.that(slices.ContainsFunc(d.Settings, func(s Setting) bool { return s.Name == name }), "an expression names $settings.%s, which is no setting", name)
 	}
 	for _, name := range c.facts {
-		c.that(slices.Contains(c.found, name), "an expression names $facts.%s, which is no fact", name)
+		_, ok := c.found[name]
+		c.that(ok, "an expression names $facts.%s, which is no fact", name)
 	}
 }
 

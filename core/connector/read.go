@@ -68,30 +68,30 @@ func (s *Session) prepare(ctx context.Context, st *Stream) error {
 			return err
 		}
 	}
-	if err := s.find(ctx, "", s.Connector.Facts); err != nil {
+	if err := s.find(ctx, s.Connector.Facts); err != nil {
 		return err
 	}
-	return s.find(ctx, st.Name, st.Facts)
+	return s.find(ctx, st.Facts)
 }
 
-// find finds the facts of the connector and of a stream, once.
-func (s *Session) find(ctx context.Context, name string, facts []Fact) error {
-	if s.found[name] {
-		return nil
-	}
+// find finds facts, each once.
+func (s *Session) find(ctx context.Context, facts []Fact) error {
 	for i := range facts {
-		body, _, err := s.ask(ctx, &facts[i].Request, "", nil, nil)
-		if err != nil {
-			return fmt.Errorf("%s: %w", facts[i].Name, err)
+		f := &facts[i]
+		if _, found := s.facts[f.Name]; found {
+			continue
 		}
-		if facts[i].Pick != "" {
-			if body, err = s.eval(ctx, facts[i].Pick, body, nil, nil); err != nil {
-				return fmt.Errorf("%s: %w: %w", facts[i].Name, ErrAnswer, err)
+		body, _, err := s.ask(ctx, &f.Request, "", nil, nil)
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.Name, err)
+		}
+		if f.Pick != "" {
+			if body, err = s.eval(ctx, f.Pick, body, nil, nil); err != nil {
+				return fmt.Errorf("%s: %w: %w", f.Name, ErrAnswer, err)
 			}
 		}
-		s.facts[facts[i].Name] = body
+		s.facts[f.Name] = body
 	}
-	s.found[name] = true
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package connector
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -63,7 +64,8 @@ type Token struct {
 // Config is what a session needs.
 type Config struct {
 	Connector *Connector
-	// Settings are the administrator's, by name; without those that are not set.
+	// Settings are the administrator's, by name. Defaults take the place of those that
+	// are not set.
 	Settings map[string]string
 	// Load returns the credentials as they are now.
 	Load func(ctx context.Context) (*Credentials, error)
@@ -175,8 +177,6 @@ type Session struct {
 	compiled map[string]*Expression
 	// What the variables stand for, as JSON values.
 	settings, token, facts map[string]any
-	// found says which streams' facts have been found, and "" for the connector's.
-	found map[string]bool
 	// incomplete is the page of which Page has returned some records, so that it need
 	// not be asked for again; nil if there is none.
 	incomplete *incomplete
@@ -193,12 +193,12 @@ func Open(ctx context.Context, c Config) (*Session, error) {
 	if c.Transport == nil {
 		c.Transport = http.DefaultTransport
 	}
-	s := &Session{Config: c, compiled: map[string]*Expression{}, settings: map[string]any{}, token: map[string]any{}, facts: map[string]any{}, found: map[string]bool{}}
+	s := &Session{Config: c, compiled: map[string]*Expression{}, settings: map[string]any{}, token: map[string]any{}, facts: map[string]any{}}
 	for _, setting := range c.Connector.Settings {
 		s.settings[setting.Name] = nil
-	}
-	for name, value := range c.Settings {
-		s.settings[name] = value
+		if value := cmp.Or(c.Settings[setting.Name], setting.Default); value != "" {
+			s.settings[setting.Name] = value
+		}
 	}
 	s.client = newClient(s)
 	return s, ctx.Err()

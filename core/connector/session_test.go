@@ -526,8 +526,8 @@ func TestADeclarationThatContradictsItselfIsFound(t *testing.T) {
 		"MaxPages":        func(c *connector.Connector) { c.Streams[0].Paging.MaxPages = 3 },
 		"$facts.nothing":  func(c *connector.Connector) { c.Streams[0].Query = "{x: $facts.nothing}" },
 		"fact twice": func(c *connector.Connector) {
-			twice := []connector.Fact{{Name: "twice", Request: connector.Request{Path: "/x"}}}
-			c.Facts, c.Streams[0].Facts = twice, twice
+			c.Facts = []connector.Fact{{Name: "twice", Request: connector.Request{Path: "/x"}}}
+			c.Streams[0].Facts = []connector.Fact{{Name: "twice", Request: connector.Request{Path: "/y"}}}
 		},
 		"settings site":        func(c *connector.Connector) { c.Settings = append(c.Settings, c.Settings[0]) },
 		"authenticate key":     func(c *connector.Connector) { c.Auth = append(c.Auth, c.Auth[0]) },

@@ -166,14 +166,6 @@ func (r *run) open(ctx context.Context) error {
 	}
 	r.connector = r.Connector(r.source.Connector)
 	r.location = locationOf(r.connector, r.source.Location)
-	settings := map[string]string{}
-	for _, setting := range r.connector.Settings {
-		if value := r.source.Settings[setting.Name]; value != "" {
-			settings[setting.Name] = value
-		} else if setting.Default != "" {
-			settings[setting.Name] = setting.Default
-		}
-	}
 	var zone *time.Location
 	if r.source.Zone != "" {
 		if zone, err = time.LoadLocation(r.source.Zone); err != nil {
@@ -182,7 +174,7 @@ func (r *run) open(ctx context.Context) error {
 	}
 	load, refresh := r.credentials(r.workspace, r.source)
 	if r.session, err = connector.Open(ctx, connector.Config{
-		Connector: r.connector, Settings: settings, Load: load, Refresh: refresh, Transport: r.Transport, Requests: r.source.Requests,
+		Connector: r.connector, Settings: r.source.Settings, Load: load, Refresh: refresh, Transport: r.Transport, Requests: r.source.Requests,
 		Env: mapping.Env{Currency: money.Currency, Rates: money.Rates, Zone: zone}, Now: r.Now, Sleep: r.Sleep,
 		Off: func(stream, family string) bool {
 			st := streamOf(r.connector, stream)

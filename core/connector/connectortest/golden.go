@@ -118,7 +118,7 @@ func (w *world) exported(ctx context.Context, st *connector.Stream) (*connector.
 		return nil, nil, err
 	}
 	defer file.Close()
-	s, err := connector.Open(ctx, connector.Config{Connector: w.Connector, Settings: w.settings(), Env: w.env, Transport: w.server, Now: w.clock.Now, Sleep: w.clock.sleep})
+	s, err := connector.Open(ctx, connector.Config{Connector: w.Connector, Settings: w.connection.Settings, Env: w.env, Transport: w.server, Now: w.clock.Now, Sleep: w.clock.sleep})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -110,7 +110,7 @@ func (s *subject) tokens(auth *connector.Auth) error {
 // granted goes the way of somebody who grants access.
 func (w *world) granted(ctx context.Context, auth *connector.Auth, st *connector.Stream, ids []string) error {
 	const redirect, state, verifier = "https://tenure.example/back", "state-1", "secret-verifier-0123456789012345678901234567890123456789"
-	config := connector.Config{Connector: w.Connector, Settings: w.settings(), Env: w.env, Transport: w.server, Now: w.clock.Now, Sleep: w.clock.sleep}
+	config := connector.Config{Connector: w.Connector, Settings: w.connection.Settings, Env: w.env, Transport: w.server, Now: w.clock.Now, Sleep: w.clock.sleep}
 	credentials := &connector.Credentials{Auth: auth.Name, Values: w.connection.Auth[auth.Name]}
 	text, err := connector.AuthorizeURL(ctx, config, credentials, redirect, state, verifier)
 	if err != nil {

@@ -150,24 +150,10 @@ func (s *subject) world(auth *connector.Auth) (*world, error) {
 	return w, nil
 }
 
-// settings returns what is set, and the defaults of what is not.
-func (w *world) settings() map[string]string {
-	all := maps.Clone(w.connection.Settings)
-	if all == nil {
-		all = map[string]string{}
-	}
-	for _, set := range w.Settings {
-		if _, ok := all[set.Name]; !ok && set.Default != "" {
-			all[set.Name] = set.Default
-		}
-	}
-	return all
-}
-
 // open opens a session.
 func (w *world) open(ctx context.Context) (*connector.Session, error) {
 	return connector.Open(ctx, connector.Config{
-		Connector: w.Connector, Settings: w.settings(), Load: w.vault.load, Refresh: w.vault.refresh, Env: w.env,
+		Connector: w.Connector, Settings: w.connection.Settings, Load: w.vault.load, Refresh: w.vault.refresh, Env: w.env,
 		Transport: w.server, Now: w.clock.Now, Sleep: w.clock.sleep,
 	})
 }
