@@ -161,12 +161,15 @@ func (s *Session) allowed(u *url.URL) error {
 	return nil
 }
 
+// errNotFound says that there is nothing where a request leads.
+var errNotFound = errors.New("it is not found (404)")
+
 // ask sends a declared request and returns the decoded body of its answer. target,
 // unless it is empty, is asked for in place of the request's path and query.
 func (s *Session) ask(ctx context.Context, r *Request, target string, input any, sc *scope) (body any, header http.Header, err error) {
 	answer, err := s.answer(ctx, r, target, input, sc)
 	if err == nil && answer.Status == http.StatusNotFound {
-		err = fmt.Errorf("%w: it is not found (404): %s", ErrRefused, s.said(ctx, answer))
+		err = fmt.Errorf("%w: %w: %s", ErrRefused, errNotFound, s.said(ctx, answer))
 	}
 	if err != nil {
 		return nil, nil, err

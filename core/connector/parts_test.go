@@ -149,3 +149,45 @@ func TestNothingOfAPartThatFailsIsReturned(t *testing.T) {
 		t.Errorf("%+v, %v", next, err)
 	}
 }
+
+func TestARecordThatIsDeletedBeforeItsDetailsAreReadStopsNothing(t *testing.T) {
+	for name, test := range map[string]struct {
+		then string // what the list has of the record, once its details are not found
+		want string
+		err  error
+	}{
+		"gone":        {``, "0 2", nil},
+		"deleted":     {`,{"id":"1","gone":true}`, "0 1- 2", nil},
+		"still there": {`,{"id":"1"}`, "", connector.ErrRefused},
+	} {
+		t.Run(name, func(t *testing.T) {
+			lists := 0
+			w := slow(t, nil)
+			w.answer = func(_ int, r *http.Request) *http.Response {
+				switch {
+				case strings.HasSuffix(r.URL.Path, "/1/parts"):
+					return body(404, `{}`)
+				case strings.HasSuffix(r.URL.Path, "/parts"):
+					return body(200, `{"parts":[1]}`)
+				}
+				if lists++; lists == 1 {
+					return body(200, `{"items":[{"id":"0"},{"id":"1"},{"id":"2"}]}`)
+				}
+				return body(200, `{"items":[{"id":"0"}`+test.then+`,{"id":"2"}]}`)
+			}
+			p, err := w.page()
+			if !errors.Is(err, test.err) || (err == nil) != (test.err == nil) {
+				t.Fatal(err)
+			}
+			var got []string
+			if p != nil {
+				for _, r := range p.Records {
+					got = append(got, r.ID+map[bool]string{true: "-"}[r.Deleted])
+				}
+			}
+			if strings.Join(got, " ") != test.want {
+				t.Errorf("%v, want %s", got, test.want)
+			}
+		})
+	}
+}

@@ -262,6 +262,7 @@ func (s *Session) complete(ctx context.Context, p *incomplete, done []string) (*
 	for _, id := range done {
 		times[id]++
 	}
+	done = slices.Clone(done)
 	began := s.Now()
 	page := p.Page
 	page.Records = nil
@@ -270,23 +271,48 @@ func (s *Session) complete(ctx context.Context, p *incomplete, done []string) (*
 			times[r.ID]--
 			continue
 		}
+		id := r.ID
 		if len(page.Records) > 0 && s.Now().Sub(began) >= longestPage {
 			page.Next, page.Last, page.Cursor = p.at, false, nil
-			page.Next.Done = slices.Clone(done)
-			for _, r := range page.Records {
-				page.Next.Done = append(page.Next.Done, r.ID)
-			}
+			page.Next.Done = done
 			s.incomplete = p
 			return &page, nil
 		}
 		if !r.Deleted {
-			if err := s.details(ctx, p.stream, &r); err != nil {
+			err := s.details(ctx, p.stream, &r)
+			if errors.Is(err, errNotFound) {
+				// It may have been deleted since the list was read.
+				var there bool
+				if r, there, err = s.again(ctx, p, id, err); err == nil && !there {
+					done = append(done, id)
+					continue
+				}
+			}
+			if err != nil {
 				return nil, err
 			}
 		}
-		page.Records = append(page.Records, r)
+		page.Records, done = append(page.Records, r), append(done, id)
 	}
 	return &page, nil
+}
+
+// again looks for a record in its list whose details are not found: it has been
+// deleted if it is not there any more, or as one that was. If it is there as before,
+// the details are asked for in the wrong place, which why says.
+func (s *Session) again(ctx context.Context, p *incomplete, id string, why error) (r Record, there bool, err error) {
+	now, err := s.ahead(ctx, p.stream, p.at)
+	if err != nil {
+		return Record{}, false, err
+	}
+	i := slices.IndexFunc(now.Records, func(r Record) bool { return r.ID == id })
+	if i < 0 {
+		return Record{}, false, nil
+	}
+	if r = now.Records[i]; !r.Deleted {
+		return r, true, why
+	}
+	return r, true, nil
 }
 
 // details completes a record.
