@@ -94,7 +94,7 @@ var intercom = &connector.Connector{
 	Limits: connector.Limits{Requests: 500, Per: 10 * time.Second, Pause: 15 * time.Second, Remaining: "X-RateLimit-Remaining", Reset: "X-RateLimit-Reset"},
 	// The companies are listed for somebody else, or the list has died: before long, it
 	// can begin anew.
-	Errors:    connector.Errors{Message: `[.errors[]? | objects | "\(.code): \(.message)"] | join("; ")`, Limited: `any(.body.errors[]? | objects; .code == "scroll_exists" or (.message | strings | test("scroll"; "i")))`},
+	Errors:    connector.Errors{Message: `[.errors[]? | objects | "\(.code): \(.message)"] | join("; ")`, Limited: `any(.body.errors[]? | objects; "\(.code) \(.message)" | test("scroll"; "i"))`},
 	Check:     connector.Request{Path: "/me"},
 	CheckThat: `(.app.region? // "" | ascii_downcase) as $region | if ($region | IN("us", "eu", "au")) and $region != $settings.region then "the workspace is in the region \($region)" else null end`,
 
