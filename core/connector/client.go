@@ -293,17 +293,22 @@ func (a *Answer) json() (any, error) {
 	if !a.decoded {
 		a.decoded = true
 		if a.Status != http.StatusNoContent && a.Status != http.StatusResetContent {
-			a.value, a.wrong = mapping.Decode(bytes.NewReader(a.Body), maxBody)
+			if a.decode != nil {
+				a.value, a.wrong = a.decode(a.Body)
+			} else {
+				a.value, a.wrong = mapping.Decode(bytes.NewReader(a.Body), maxBody)
+			}
 		}
 	}
 	if a.wrong != nil {
-		return nil, fmt.Errorf("%w: it is no JSON: %w", ErrAnswer, a.wrong)
+		return nil, fmt.Errorf("%w: it is not what it should be: %w", ErrAnswer, a.wrong)
 	}
 	return a.value, nil
 }
 
 // Call sends a request, waits where the system asks for it, tries again what may
-// pass, and refreshes the token. The answer has a status of 2xx, or 404.
+// pass, and refreshes the token. The answer has a status of 2xx, or 404. With
+// ErrUnavailable it is the last one there was, if any.
 func (s *Session) Call(ctx context.Context, call Call) (*Answer, error) {
 	if err := s.client.load(ctx); err != nil {
 		return nil, s.client.told(ctx, err)
@@ -374,7 +379,7 @@ func (s *Session) deliver(ctx context.Context, call *Call) (*Answer, error) {
 			try-- // it has not failed
 		case again:
 			if try == tries {
-				return nil, fmt.Errorf("%w: it answers %d: %s", ErrUnavailable, answer.Status, s.said(ctx, answer))
+				return answer, fmt.Errorf("%w: it answers %d: %s", ErrUnavailable, answer.Status, s.said(ctx, answer))
 			}
 			if err := c.wait(ctx, max(pause, backoff(try))); err != nil {
 				return nil, err
@@ -642,7 +647,7 @@ func (c *client) once(ctx context.Context, call *Call) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Answer{Status: response.StatusCode, Header: response.Header, Body: body}, nil
+	return &Answer{Status: response.StatusCode, Header: response.Header, Body: body, decode: s.Connector.Decode}, nil
 }
 
 // plain returns why there is no answer. It does not say where to, as URLs may say

@@ -80,6 +80,9 @@ type Connector struct {
 	Locations []Location
 	// Streams are read in this order. One that others join stands before them.
 	Streams []Stream
+	// Decode, if set, reads the body of an answer in place of JSON, and returns what it
+	// says as JSON values.
+	Decode func(body []byte) (any, error)
 	// Functions are further functions of the declaration's expressions, by name;
 	// each has the input and no argument.
 	Functions map[string]func(input any) any

@@ -114,6 +114,7 @@ type Answer struct {
 	Body   []byte
 
 	decoded bool
+	decode  func(body []byte) (any, error) // nil for JSON
 	value   any
 	wrong   error
 }

@@ -8,7 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
+	"sort"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,13 +20,19 @@ import (
 )
 
 const (
-	// braintreePage is how many records are read at once.
-	braintreePage = 50
-	// braintreeWindow is how long a period is searched at once: a search returns so
-	// many transactions at most.
-	braintreeWindow = 24 * time.Hour
-	braintreeMost   = 10_000
+	// braintreeMost is how many results a search may have before some are missing: half
+	// of what is known for transactions. A search of a shorter period has fewer.
+	braintreeMost = 10_000
+	// braintreeFew is with how many results the next period may be twice as long.
+	braintreeFew = 1_000
+	// The periods that are searched, in seconds.
+	braintreeDay, braintreeYear, braintreeShortest = 86_400, 366 * 86_400, 60
+	// braintreeBatches is how many requests for records follow a search for their ids.
+	braintreeBatches = 4
 )
+
+// braintreeFounded is before everything that the gateway knows.
+const braintreeFounded = "2007-01-01"
 
 var braintree = &connector.Connector{
 	Name: "braintree", Title: "Braintree", Kind: connector.Financial,
@@ -30,6 +40,7 @@ var braintree = &connector.Connector{
 	Base:    `"https://\({production: "api.braintreegateway.com", sandbox: "api.sandbox.braintreegateway.com"}[$settings.environment])/merchants/\($settings.merchant_id)"`,
 	Hosts:   []string{"api.braintreegateway.com", "api.sandbox.braintreegateway.com"},
 	Headers: map[string]string{"Accept": `"application/xml"`, "X-ApiVersion": `"6"`},
+	Decode:  braintreeXML,
 	Settings: []connector.Setting{
 		{Name: "environment", Title: "Environment", Doc: "production or sandbox", Choices: []string{"production", "sandbox"}, Default: "production"},
 		{Name: "merchant_id", Title: "Merchant ID", Doc: "from Account, My User", Required: true, Pattern: `[a-z0-9]+`},
@@ -43,7 +54,7 @@ var braintree = &connector.Connector{
 		},
 		Headers: map[string]string{"Authorization": `"Basic " + ("\(.public_key):\(.private_key)" | @base64)`}}},
 	Limits: connector.Limits{Requests: 60, Per: time.Minute, Pause: time.Minute},
-	Errors: connector.Errors{},
+	Errors: connector.Errors{Message: ".api_error_response.message"},
 	Check:  connector.Request{Path: "/plans"},
 
 	AccountField: "billing_account_id",
@@ -55,26 +66,19 @@ var braintree = &connector.Connector{
 	Streams: []connector.Stream{
 		{
 			Name: "plans", Title: "Plans", Passing: true, ID: ".id", Label: ".name", Keep: "{name, currency: .currency_iso_code, months: .billing_frequency}",
-			Fetch: func(ctx context.Context, s *connector.Session, _ connector.Window, _ any) ([]any, any, error) {
-				answer, err := s.Call(ctx, connector.Call{Path: "/plans"})
-				if err != nil {
-					return nil, nil, err
-				}
-				plans, err := braintreeList(answer.Body, "plans")
-				return plans, nil, err
-			},
+			Request: connector.Request{Path: "/plans"}, Items: ".plans[]",
 		},
 		{
 			Name: "customers", Title: "Customers", Accounts: true, Passing: true, ID: ".id", Label: ".company // .email", Keep: "{company, email}",
-			Fetch: braintreeSearch("customers", "customers", nil),
+			Fetch: braintreeSearch("customers", "created_at"),
 			Feeds: []connector.Feed{
 				{Family: "accounts", Fields: []connector.Field{
-					{To: "name", From: `if (.company // "") != "" then .company else ([.first_name, .last_name] | map(select(. != null)) | join(" ") | if . == "" then null else . end) // .email // .id end`},
+					{To: "name", From: payer(".company", ".id")},
 					{To: "join_date", From: ".created_at | time"}, {To: "billing_account_id", From: ".id", Attach: true}, {To: "phone", From: ".phone"}, {To: "website", From: ".website"},
 				}},
 				{Family: "account_contacts", When: `(.email // "") != ""`, Fields: []connector.Field{
 					{To: "user_id", From: ".id"}, {To: "first_name", From: first(".first_name; .last_name; null; .email")}, {To: "last_name", From: last(".first_name; .last_name; null; .email")},
-					{To: "email", From: ".email"}, {To: "phone", From: ".phone"}, {To: "is_primary", From: "true"},
+					{To: "email", From: ".email | email"}, {To: "phone", From: ".phone"}, {To: "is_primary", From: "true"},
 				}},
 			},
 		},
@@ -84,15 +88,18 @@ var braintree = &connector.Connector{
 			Name: "payment_methods", Title: "Payment methods", Passing: true, ID: ".token", Keep: "{customer}",
 			Account: []connector.Route{{Via: "customers", Key: ".customer"}},
 			Fetch: func(ctx context.Context, s *connector.Session, w connector.Window, at any) ([]any, any, error) {
-				customers, next, err := braintreeSearch("customers", "customers", nil)(ctx, s, w, at)
+				customers, next, err := braintreeSearch("customers", "created_at")(ctx, s, w, at)
 				var methods []any
 				for _, c := range customers {
 					customer, _ := c.(map[string]any)
-					for name, v := range customer {
-						list, _ := v.([]any)
+					known := map[any]bool{} // lists of one kind, and one of all
+					for _, name := range slices.Sorted(maps.Keys(customer)) {
+						list, _ := customer[name].([]any)
 						for _, m := range list {
-							if method, ok := m.(map[string]any); ok && method["token"] != nil && name != "transactions" {
-								methods = append(methods, map[string]any{"token": method["token"], "customer": customer["id"]})
+							method, _ := m.(map[string]any)
+							if token, ok := method["token"].(string); ok && name != "transactions" && !known[token] {
+								known[token] = true
+								methods = append(methods, map[string]any{"token": token, "customer": customer["id"]})
 							}
 						}
 					}
@@ -102,7 +109,7 @@ var braintree = &connector.Connector{
 		},
 		{
 			Name: "subscriptions", Title: "Subscriptions", Passing: true, ID: ".id", Label: ".id", Currency: ".plan.currency",
-			Fetch:   braintreeSearch("subscriptions", "subscriptions", nil),
+			Fetch:   braintreeSearch("subscriptions", "created_at"),
 			Account: []connector.Route{{Via: "customers", Key: "first(.transactions[]?.customer.id? // empty) // null"}, {Via: "payment_methods", Key: ".payment_method_token"}},
 			Joins:   []connector.Join{{As: "plan", Stream: "plans", Key: ".plan_id"}},
 			Feeds: []connector.Feed{{Family: "subscriptions", When: `.status != "Pending" or .first_billing_date != null`, Fields: []connector.Field{
@@ -120,238 +127,315 @@ var braintree = &connector.Connector{
 			// There are no invoices: a transaction is a statement. Which have changed is
 			// told by the dates of their states.
 			Name: "transactions", Title: "Transactions", Incremental: true, Overlap: time.Hour, ID: ".id", Label: ".id", Deleted: `.status == "voided"`, Currency: ".currency_iso_code",
-			Fetch: braintreeSearch("transactions", "credit_card_transactions", []string{"created_at", "submitted_for_settlement_at", "settled_at", "voided_at", "failed_at",
-				"processor_declined_at", "gateway_rejected_at"}),
+			Doc: "The first reading begins with the setting 'since'. That a settlement was declined later, or an authorization has expired, is not told by a date.",
+			Fetch: braintreeSearch("transactions", "created_at", "authorized_at", "submitted_for_settlement_at", "settled_at", "voided_at", "failed_at",
+				"processor_declined_at", "gateway_rejected_at"),
 			Account: []connector.Route{{Via: "customers", Key: ".customer.id?"}},
 			Feeds: []connector.Feed{{Family: "statements", When: `.status != "voided"`, Fields: []connector.Field{
 				{To: "invoice_id", From: ".id"}, {To: "start_date", From: ".created_at | time"},
 				{To: "paid_date", From: `if .status == "settled" then first(.status_history[]? | select(.status == "settled") | .timestamp) // .updated_at | time else null end`},
 				{To: "is_failed", From: `.status | IN("failed", "processor_declined", "gateway_rejected", "settlement_declined", "authorization_expired")`},
-				{To: "line_items", From: `[{amount: (major(.amount; .currency_iso_code) * (if .type == "credit" then -1 else 1 end)), is_recurring: (.recurring == true or .subscription_id != null), description: .plan_id}]`},
+				{To: "line_items", From: `[{amount: (major(.amount; .currency_iso_code) * (if .type == "credit" then -1 else 1 end)), is_recurring: (.recurring == true or .subscription_id != null), description: (.plan_id // .order_id)}]`},
 			}}},
 		},
 	},
 }
 
-// braintreeAt is where a search has come to: which dates are searched, in which
-// period, and how many of the ids found there have been read.
+// braintreeAt is where a search has come to.
 type braintreeAt struct {
-	Date int   `json:"date"`
-	From int64 `json:"from"` // unix seconds
-	Span int64 `json:"span"`
-	Read int   `json:"read"`
-	// Until is where the search ends.
+	// Date is which of the dates is searched.
+	Date int `json:"date"`
+	// From and Span are the period, and Until is where the last one ends: unix seconds.
+	From  int64 `json:"from"`
+	Span  int64 `json:"span"`
 	Until int64 `json:"until"`
+	// After is the last id of the period that has been read, in the order of texts.
+	After string `json:"after,omitempty"`
 }
 
 // braintreeSearch reads a list by the gateway's two steps: a search yields the ids of
 // all that meet some criteria, and then the same criteria with some of the ids yield
-// these. root is what the list is called in the answer. With dates, the criteria are
-// periods of one after the other; otherwise there are none.
-func braintreeSearch(path, root string, dates []string) func(context.Context, *connector.Session, connector.Window, any) ([]any, any, error) {
+// these. The criteria are periods of the dates, one after the other, since a search has
+// so many results at most, and takes so long. All records have the first date, which
+// suffices where no changes are asked for.
+func braintreeSearch(path string, dates ...string) func(context.Context, *connector.Session, connector.Window, any) ([]any, any, error) {
 	return func(ctx context.Context, s *connector.Session, w connector.Window, given any) ([]any, any, error) {
-		at := braintreeAt{Span: int64(braintreeWindow / time.Second), Until: s.Now().Unix()}
-		if given != nil {
-			text, err := json.Marshal(given)
-			if err == nil {
-				err = json.Unmarshal(text, &at)
+		begin := func(date int) (braintreeAt, error) {
+			at := braintreeAt{Date: date, Span: braintreeDay, Until: s.Now().Unix()}
+			if w.Since != nil {
+				at.From = *w.Since / 1000
+				return at, nil
 			}
-			if err != nil {
-				return nil, nil, err
+			day := braintreeFounded
+			if len(dates) > 1 && s.Settings["since"] != "" {
+				day = s.Settings["since"]
 			}
-		} else if w.Since != nil {
-			at.From = *w.Since / 1000
-		} else if len(dates) > 0 {
-			since, err := time.Parse(time.DateOnly, s.Settings["since"])
+			since, err := time.Parse(time.DateOnly, day)
 			if err != nil {
-				return nil, nil, fmt.Errorf("%w: the setting 'since' is no date", connector.ErrRefused)
+				return at, fmt.Errorf("%w: the setting 'since' is no date", connector.ErrRefused)
 			}
 			at.From = since.Unix()
+			return at, nil
 		}
-		if w.Since == nil && len(dates) > 1 { // all of them have been created
-			dates = dates[:1]
+		at, err := begin(0)
+		if err == nil && given != nil {
+			text, failed := json.Marshal(given)
+			if err = failed; err == nil {
+				err = json.Unmarshal(text, &at)
+			}
 		}
-		criteria := ""
-		if len(dates) > 0 {
-			period := func(unix int64) string { return time.Unix(unix, 0).UTC().Format(time.RFC3339) }
-			criteria = fmt.Sprintf(`<%[1]s><min type="datetime">%[2]s</min><max type="datetime">%[3]s</max></%[1]s>`, dates[at.Date], period(at.From), period(at.From+at.Span))
-		}
-		answer, err := braintreePost(ctx, s, "/"+path+"/advanced_search_ids", criteria)
 		if err != nil {
 			return nil, nil, err
 		}
-		found, err := braintreeXML(answer)
+		dated := dates
+		if w.Since == nil {
+			dated = dates[:1]
+		}
+		moment := func(unix int64) string { return time.Unix(unix, 0).UTC().Format(time.RFC3339) }
+		criteria := fmt.Sprintf(`<%[1]s><min type="datetime">%[2]s</min><max type="datetime">%[3]s</max></%[1]s>`, dated[at.Date], moment(at.From), moment(at.From+at.Span))
+
+		ids, size, err := braintreeIDs(ctx, s, path, criteria)
 		if err != nil {
 			return nil, nil, err
 		}
-		results, ok := found["search_results"].(map[string]any)
-		if !ok { // the search has taken too long
-			if at.Span > 60 && len(dates) > 0 {
-				at.Span /= 2
-				return nil, at, nil
+		if ids == nil || len(ids) >= braintreeMost {
+			if at.Span <= braintreeShortest {
+				return nil, nil, fmt.Errorf("%w: the %s of a minute are too many, or the search for them takes too long", connector.ErrAnswer, path)
 			}
-			return nil, nil, fmt.Errorf("%w: the search has no results", connector.ErrAnswer)
-		}
-		ids, _ := results["ids"].([]any)
-		if len(ids) >= braintreeMost && len(dates) > 0 {
-			if at.Span <= 60 {
-				return nil, nil, fmt.Errorf("%w: more than %d records in a minute cannot be told apart", connector.ErrAnswer, braintreeMost)
-			}
-			at.Span, at.Read = at.Span/2, 0
+			at.Span /= 2
 			return nil, at, nil
 		}
+		// What is created or deleted meanwhile moves none of the others.
+		slices.Sort(ids)
+		rest := ids[sort.Search(len(ids), func(i int) bool { return ids[i] > at.After }):]
 		var records []any
-		if at.Read < len(ids) {
-			some := ids[at.Read:min(at.Read+braintreePage, len(ids))]
-			var list strings.Builder
-			list.WriteString(`<ids type="array">`)
-			for _, id := range some {
-				list.WriteString("<item>")
-				if err := xml.EscapeText(&list, []byte(fmt.Sprint(id))); err != nil {
-					return nil, nil, err
-				}
-				list.WriteString("</item>")
+		for range braintreeBatches {
+			some := rest[:min(size, len(rest))]
+			if len(some) == 0 {
+				break
 			}
-			list.WriteString("</ids>")
-			if answer, err = braintreePost(ctx, s, "/"+path+"/advanced_search", criteria+list.String()); err != nil {
+			found, err := braintreeRecords(ctx, s, path, criteria, some)
+			if err != nil {
 				return nil, nil, err
 			}
-			if records, err = braintreeList(answer, root); err != nil {
-				return nil, nil, err
-			}
-			at.Read += len(some)
+			records = append(records, found...)
+			rest, at.After = rest[len(some):], some[len(some)-1]
 		}
-		if at.Read < len(ids) {
+		if len(rest) > 0 {
 			return records, at, nil
 		}
-		at.Read = 0
-		if at.From += at.Span; len(dates) == 0 || at.From >= at.Until {
-			if at.Date++; at.Date >= len(dates) {
-				return records, nil, nil
-			}
-			at.From = *w.Since / 1000
+		at.From, at.After = at.From+at.Span, ""
+		if len(ids) < braintreeFew {
+			at.Span = min(2*at.Span, braintreeYear)
 		}
-		return records, at, nil
+		if at.From < at.Until {
+			return records, at, nil
+		}
+		if at.Date+1 == len(dated) {
+			return records, nil, nil
+		}
+		until := at.Until
+		at, err = begin(at.Date + 1)
+		at.Until = until
+		return records, at, err
 	}
 }
 
-func braintreePost(ctx context.Context, s *connector.Session, path, criteria string) ([]byte, error) {
-	answer, err := s.Call(ctx, connector.Call{Method: http.MethodPost, Path: path, Header: http.Header{"Content-Type": {"application/xml"}}, Body: []byte("<search>" + criteria + "</search>")})
+// braintreeIDs returns the ids of all that meet some criteria, and how many of them
+// may be read at once. A search that takes too long has no ids: nil.
+func braintreeIDs(ctx context.Context, s *connector.Session, path, criteria string) (ids []string, size int, err error) {
+	found, err := braintreePost(ctx, s, "/"+path+"/advanced_search_ids", criteria)
+	if err != nil || found == nil {
+		return nil, 0, err
+	}
+	results, _ := found["search_results"].(map[string]any)
+	list, ok := results["ids"].([]any)
+	if !ok {
+		return nil, 0, nil
+	}
+	ids = []string{}
+	for _, v := range list {
+		id, ok := v.(string)
+		if !ok || id == "" {
+			return nil, 0, fmt.Errorf("%w: an id of the search is none", connector.ErrAnswer)
+		}
+		ids = append(ids, id)
+	}
+	if number, ok := results["page_size"].(json.Number); ok {
+		size, _ = strconv.Atoi(number.String())
+	}
+	if size < 1 {
+		return nil, 0, fmt.Errorf("%w: the search does not say how many records may be read at once", connector.ErrAnswer)
+	}
+	return ids, size, nil
+}
+
+// braintreeRecords returns those of the records that meet some criteria which have
+// some ids.
+func braintreeRecords(ctx context.Context, s *connector.Session, path, criteria string, ids []string) ([]any, error) {
+	var list strings.Builder
+	for _, id := range ids {
+		list.WriteString("<item>")
+		if err := xml.EscapeText(&list, []byte(id)); err != nil {
+			return nil, err
+		}
+		list.WriteString("</item>")
+	}
+	found, err := braintreePost(ctx, s, "/"+path+"/advanced_search", criteria+`<ids type="array">`+list.String()+"</ids>")
 	if err != nil {
 		return nil, err
 	}
-	if answer.Status == http.StatusNotFound {
+	if found == nil {
+		return nil, fmt.Errorf("%w: a search for few records has taken too long", connector.ErrUnavailable)
+	}
+	root := path
+	if path == "transactions" {
+		root = "credit_card_transactions"
+	}
+	listed, ok := found[root]
+	if !ok {
+		return nil, fmt.Errorf("%w: there are no %s in it", connector.ErrAnswer, root)
+	}
+	// Among the records, or beside them, stands what tells of the page.
+	var records []any
+	var take func(v any)
+	take = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			records = append(records, v)
+		case []any:
+			for _, member := range v {
+				take(member)
+			}
+		}
+	}
+	if object, ok := listed.(map[string]any); ok {
+		for _, name := range slices.Sorted(maps.Keys(object)) {
+			take(object[name])
+		}
+	} else {
+		take(listed)
+	}
+	return records, nil
+}
+
+// braintreePost sends a search, and returns its answer; nil if it took too long.
+func braintreePost(ctx context.Context, s *connector.Session, path, criteria string) (map[string]any, error) {
+	answer, err := s.Call(ctx, connector.Call{Method: http.MethodPost, Path: path, Header: http.Header{"Content-Type": {"application/xml"}}, Body: []byte("<search>" + criteria + "</search>")})
+	switch {
+	case errors.Is(err, connector.ErrUnavailable) && answer != nil && answer.Status == http.StatusRequestTimeout:
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case answer.Status == http.StatusNotFound:
 		return nil, fmt.Errorf("%w: the merchant is not found (404)", connector.ErrRefused)
 	}
-	return answer.Body, nil
-}
-
-// braintreeList returns the members of the list that is an answer's root.
-func braintreeList(body []byte, root string) ([]any, error) {
-	v, err := braintreeXML(body)
+	v, err := braintreeXML(answer.Body)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", connector.ErrAnswer, err)
 	}
-	switch list := v[root].(type) {
-	case []any:
-		return list, nil
-	case map[string]any: // members by their own names, and what tells of the page
-		var records []any
-		for _, member := range list {
-			switch member := member.(type) {
-			case map[string]any:
-				records = append(records, member)
-			case []any:
-				records = append(records, member...)
-			}
-		}
-		return records, nil
-	}
-	return nil, fmt.Errorf("%w: there is no %s in it", connector.ErrAnswer, root)
+	return v.(map[string]any), nil
 }
 
 // braintreeXML returns what an XML document says as JSON values: types are those of
 // the attributes, dashes are underscores, and what is there several times is a list.
-func braintreeXML(body []byte) (map[string]any, error) {
+func braintreeXML(body []byte) (any, error) {
 	d := xml.NewDecoder(bytes.NewReader(body))
-	var read func(start xml.StartElement) (any, error)
-	read = func(start xml.StartElement) (any, error) {
-		kind, null := "", false
-		for _, a := range start.Attr {
-			switch a.Name.Local {
-			case "type":
-				kind = a.Value
-			case "nil":
-				null = a.Value == "true"
-			}
-		}
-		var text strings.Builder
-		object, list := map[string]any{}, []any{}
-		for {
-			token, err := d.Token()
-			if err != nil {
-				return nil, err
-			}
-			switch token := token.(type) {
-			case xml.StartElement:
-				v, err := read(token)
-				if err != nil {
-					return nil, err
-				}
-				name := strings.ReplaceAll(token.Name.Local, "-", "_")
-				list = append(list, v)
-				switch was := object[name].(type) {
-				case nil:
-					object[name] = v
-				case repeated:
-					object[name] = append(was, v)
-				default:
-					object[name] = repeated{was, v}
-				}
-			case xml.CharData:
-				text.Write(token)
-			case xml.EndElement:
-				for name, v := range object {
-					if several, ok := v.(repeated); ok {
-						object[name] = []any(several)
-					}
-				}
-				said := strings.TrimSpace(text.String())
-				switch {
-				case null:
-					return nil, nil
-				case kind == "array", kind == "collection":
-					return list, nil
-				case len(list) > 0:
-					return object, nil
-				case kind == "integer":
-					return json.Number(said), nil
-				case kind == "boolean":
-					return said == "true", nil
-				}
-				return said, nil
-			}
-		}
-	}
 	for {
 		token, err := d.Token()
 		if err != nil {
 			if errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
 			}
-			return nil, fmt.Errorf("%w: it is no XML: %w", connector.ErrAnswer, err)
+			return nil, fmt.Errorf("it is no XML: %w", err)
 		}
-		start, ok := token.(xml.StartElement)
-		if !ok {
-			continue
+		if start, ok := token.(xml.StartElement); ok {
+			v, err := braintreeElement(d, start, 1)
+			if err != nil {
+				return nil, fmt.Errorf("it is no XML: %w", err)
+			}
+			return map[string]any{braintreeName(start): v}, nil
 		}
-		v, err := read(start)
-		if err != nil {
-			return nil, fmt.Errorf("%w: it is no XML: %w", connector.ErrAnswer, err)
-		}
-		return map[string]any{strings.ReplaceAll(start.Name.Local, "-", "_"): v}, nil
 	}
 }
 
-// repeated gathers elements of one name.
-type repeated []any
+func braintreeName(start xml.StartElement) string {
+	return strings.ReplaceAll(start.Name.Local, "-", "_")
+}
+
+// braintreeElement returns the value of an element that has begun.
+func braintreeElement(d *xml.Decoder, start xml.StartElement, depth int) (any, error) {
+	const deepest = 100
+	if depth > deepest {
+		return nil, fmt.Errorf("elements lie more than %d deep", deepest)
+	}
+	kind, null := "", false
+	for _, a := range start.Attr {
+		switch a.Name.Local {
+		case "type":
+			kind = a.Value
+		case "nil":
+			null = a.Value == "true"
+		}
+	}
+	var text strings.Builder
+	var names []string
+	var members []any
+	for {
+		token, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		switch token := token.(type) {
+		case xml.StartElement:
+			v, err := braintreeElement(d, token, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			names, members = append(names, braintreeName(token)), append(members, v)
+			continue
+		case xml.CharData:
+			text.Write(token)
+			continue
+		case xml.EndElement:
+		default:
+			continue
+		}
+		said := strings.TrimSpace(text.String())
+		switch {
+		case null:
+			return nil, nil
+		case kind == "array", kind == "collection":
+			if members == nil {
+				members = []any{} // an empty list is one
+			}
+			return members, nil
+		case len(members) > 0:
+			return braintreeObject(names, members), nil
+		case kind == "integer":
+			if _, err := strconv.ParseInt(said, 10, 64); err != nil {
+				return nil, fmt.Errorf("%s is no whole number", start.Name.Local)
+			}
+			return json.Number(said), nil
+		case kind == "boolean":
+			return said == "true", nil
+		}
+		return said, nil
+	}
+}
+
+// braintreeObject makes an object of named members; those of one name are a list.
+func braintreeObject(names []string, members []any) map[string]any {
+	object, times := map[string]any{}, map[string]int{}
+	for i, name := range names {
+		switch times[name]++; times[name] {
+		case 1:
+			object[name] = members[i]
+		case 2:
+			object[name] = []any{object[name], members[i]}
+		default:
+			object[name] = append(object[name].([]any), members[i])
+		}
+	}
+	return object
+}
