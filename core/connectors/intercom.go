@@ -28,7 +28,7 @@ func intercomCompanies(st connector.Stream) connector.Stream {
 	st.Request = connector.Request{Path: "/companies/scroll", Query: `{scroll_param: (if $page and $now - $page.at < 50000 then $page.scroll else null end)}`}
 	st.Paging = connector.NextToken(`if $count == 0 then null else
 		(if $page and $now - $page.at >= 50000 then ($page.begun + 1) else $page.begun // 0 end) as $begun
-		| if $begun > 20 then error("the list of companies has begun anew 20 times, as it is not read fast enough") else {scroll: (.scroll_param // error("it is not said how the list goes on")), at: $now, begun: $begun} end end`)
+		| if $begun > 200 then error("the list of companies has begun anew 200 times, as it is not read fast enough") else {scroll: (.scroll_param // error("it is not said how the list goes on")), at: $now, begun: $begun} end end`)
 	st.Items, st.ID, st.Label, st.Passing = ".data[]", ".id", ".name // .company_id", true
 	return st
 }
