@@ -107,7 +107,7 @@ type Call struct {
 	Body   []byte
 }
 
-// Answer is the answer to a Call, with a status of 2xx or 404.
+// Answer is the answer to a Call.
 type Answer struct {
 	Status int
 	Header http.Header

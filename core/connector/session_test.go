@@ -422,6 +422,36 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+func TestAnswersAreReadAsTheConnectorSays(t *testing.T) {
+	c := declared()
+	c.Decode = func(body []byte) (any, error) { // NAME=VALUE
+		name, value, ok := strings.Cut(string(body), "=")
+		if !ok {
+			return nil, errors.New("it has no sign of equality")
+		}
+		return map[string]any{name: value}, nil
+	}
+	for text, want := range map[string]struct {
+		status int
+		says   string
+	}{
+		"admin=yes": {200, ""}, "": {200, "no sign of equality"}, `{"admin":true}`: {200, "no sign of equality"}, "message=Sorry": {400, "Sorry"}, "Sorry": {400, "Bad Request"},
+	} {
+		w := newWorld(t, c, func(int, *http.Request) *http.Response { return body(want.status, text) })
+		if err := w.Check(t.Context()); (err == nil) != (want.says == "") || err != nil && !strings.Contains(err.Error(), want.says) {
+			t.Errorf("%q (%d): %v", text, want.status, err)
+		}
+	}
+}
+
+func TestTheLastAnswerComesWithTheErrorThatTriesAreOver(t *testing.T) {
+	w := newWorld(t, declared(), func(int, *http.Request) *http.Response { return body(408, "too long") })
+	answer, err := w.Call(t.Context(), connector.Call{Path: "/things"})
+	if !errors.Is(err, connector.ErrUnavailable) || answer == nil || answer.Status != 408 {
+		t.Errorf("%v, %v", answer, err)
+	}
+}
+
 func granted() *connector.Connector {
 	c := declared()
 	c.Auth = []connector.Auth{{Name: "oauth", Title: "OAuth", Settings: []connector.Setting{

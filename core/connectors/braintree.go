@@ -114,10 +114,11 @@ var braintree = &connector.Connector{
 			Joins:   []connector.Join{{As: "plan", Stream: "plans", Key: ".plan_id"}},
 			Feeds: []connector.Feed{{Family: "subscriptions", When: `.status != "Pending" or .first_billing_date != null`, Fields: []connector.Field{
 				{To: "subscription_id", From: ".id"}, {To: "event", From: `"current"`},
-				{To: "effective_start_date", From: "(.first_billing_date // .created_at) | date"},
-				{To: "effective_end_date", From: `if .status == "Canceled" then .updated_at | time elif .status == "Expired" then (.billing_period_end_date // .updated_at) | date else null end`},
+				{To: "effective_start_date", From: "if .first_billing_date then .first_billing_date | date else .created_at | time end"},
+				// The last day of a period is part of it.
+				{To: "effective_end_date", From: `if .status == "Expired" and .billing_period_end_date then (.billing_period_end_date | date) + 86400000 elif .status == "Expired" or .status == "Canceled" then .updated_at | time else null end`},
 				// The price leaves out add-ons and discounts.
-				{To: "total_revenue", From: `major((if .next_billing_period_amount and .status != "Canceled" and .status != "Expired" then .next_billing_period_amount else .price end); .plan.currency)`},
+				{To: "total_revenue", From: `major((if .next_billing_period_amount and .status != "Canceled" and .status != "Expired" then .next_billing_period_amount else .price end); .plan.currency // error("the currency of the subscription's plan is not known"))`},
 				{To: "cycle_unit", From: `"month"`}, {To: "cycle_length", From: `.plan.months // error("the plan of the subscription is not known")`},
 				{To: "next_renewal_date", From: `if (.status | IN("Canceled", "Expired")) then null else .next_billing_date | date end`},
 				{To: "plan_code", From: ".plan_id"},
@@ -182,6 +183,9 @@ func braintreeSearch(path string, dates ...string) func(context.Context, *connec
 			text, failed := json.Marshal(given)
 			if err = failed; err == nil {
 				err = json.Unmarshal(text, &at)
+			}
+			if err == nil && (at.Date < 0 || at.Date >= len(dates) || at.Span <= 0) {
+				err = fmt.Errorf("%w: the search cannot be gone on with", connector.ErrAnswer)
 			}
 		}
 		if err != nil {
