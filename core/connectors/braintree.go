@@ -120,7 +120,8 @@ var braintree = &connector.Connector{
 				// The price leaves out add-ons and discounts.
 				{To: "total_revenue", From: `major((if .next_billing_period_amount and .status != "Canceled" and .status != "Expired" then .next_billing_period_amount else .price end); .plan.currency // error("the currency of the subscription's plan is not known"))`},
 				{To: "cycle_unit", From: `"month"`}, {To: "cycle_length", From: `.plan.months // error("the plan of the subscription is not known")`},
-				{To: "next_renewal_date", From: `if (.status | IN("Canceled", "Expired")) then null else .next_billing_date | date end`},
+				// What is billed first is no renewal.
+				{To: "next_renewal_date", From: `if (.status | IN("Canceled", "Expired")) or (.next_billing_date // "") <= (.first_billing_date // "") then null else .next_billing_date | date end`},
 				{To: "plan_code", From: ".plan_id"},
 			}}},
 		},

@@ -109,7 +109,7 @@ var zuora = func() *connector.Connector {
 		// Refusals come with status 200.
 		Errors: connector.Errors{Failed: `type == "object" and (.success == false or .Success == false)`,
 			Message: `first(.reasons[]?.message, .Errors[]?.Message, .faultString?, .message?) // null`},
-		Check: connector.Request{Method: "POST", Path: "/v1/action/query", Body: `{queryString: "select Id from Account where Status = 'Active'"}`},
+		Check: connector.Request{Method: "POST", Path: "/v1/action/query", Body: `{queryString: "select Id\(if $settings.account_field then ", " + $settings.account_field else "" end) from Account where Status = 'Active'"}`},
 
 		AccountField: "billing_account_id",
 		Locations: []connector.Location{
