@@ -287,6 +287,36 @@ func TestNoTimeHasMoreRequestsThanAreAllowed(t *testing.T) {
 	}
 }
 
+func TestAListKeepsItsPaceAndOtherRequestsDoNot(t *testing.T) {
+	c := declared()
+	c.Streams[0].Pace = 7 * time.Second
+	c.Streams[0].Details = []connector.Detail{{Request: connector.Request{Path: `/things/\(.id)/parts`}, Items: ".parts[]", Into: "parts"}}
+	other := c.Streams[0]
+	other.Name = "others"
+	c.Streams = append(c.Streams, other)
+	var lists []time.Time
+	w := newWorld(t, c, nil)
+	w.answer = func(_ int, r *http.Request) *http.Response {
+		if r.URL.Path != "/v1/things" {
+			return body(200, `{"parts":[1]}`)
+		}
+		lists = append(lists, w.now)
+		return body(200, `{"items":[{"id":"a"},{"id":"b"}]}`)
+	}
+	began := w.now
+	for i := range 6 {
+		st := &c.Streams[i%2]
+		if _, err := w.Page(t.Context(), st, w.Begin(st, connector.Last{}, false)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, at := range lists {
+		if want := began.Add(time.Duration(i) * 7 * time.Second); at.Sub(want).Abs() > 10*time.Millisecond {
+			t.Errorf("list %d was asked for after %v", i, at.Sub(began))
+		}
+	}
+}
+
 func TestExportedPagesAreReadOneAfterTheOther(t *testing.T) {
 	c := declared()
 	c.Streams[0].Items = ".[]"

@@ -294,6 +294,9 @@ type Stream struct {
 
 	Request
 	Paging Paging
+	// Pace is how much time lies between two pages at least, where the system allows
+	// fewer requests for the list than others. Streams with the same Path share it.
+	Pace time.Duration
 	// Items is an expression over the body of a page, which yields its records,
 	// one by one.
 	Items string

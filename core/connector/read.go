@@ -183,6 +183,9 @@ func (s *Session) ahead(ctx context.Context, st *Stream, at Position) (*incomple
 	if err != nil {
 		return nil, err
 	}
+	if err := s.turn(ctx, st); err != nil {
+		return nil, err
+	}
 	page := &incomplete{st, at, Page{Next: at}}
 	var records []any
 	var next, cursor any
@@ -236,6 +239,20 @@ func (s *Session) ahead(ctx context.Context, st *Stream, at Position) (*incomple
 		return nil, fmt.Errorf("%w: %w", ErrAnswer, err)
 	}
 	return page, nil
+}
+
+// turn waits until the stream's list may be asked for.
+func (s *Session) turn(ctx context.Context, st *Stream) error {
+	if st.Pace == 0 {
+		return nil
+	}
+	if d := s.turns[st.Path].Add(st.Pace).Sub(s.Now()); d > 0 {
+		if err := s.client.wait(ctx, d); err != nil {
+			return err
+		}
+	}
+	s.turns[st.Path] = s.Now()
+	return nil
 }
 
 // restart returns since when a list is asked for anew that has as many pages as it

@@ -178,6 +178,8 @@ type Session struct {
 	compiled map[string]*Expression
 	// What the variables stand for, as JSON values.
 	settings, token, facts map[string]any
+	// turns is when lists were asked for that have a pace, by their paths.
+	turns map[string]time.Time
 	// incomplete is the page of which Page has returned some records, so that it need
 	// not be asked for again; nil if there is none.
 	incomplete *incomplete
@@ -194,7 +196,7 @@ func Open(ctx context.Context, c Config) (*Session, error) {
 	if c.Transport == nil {
 		c.Transport = http.DefaultTransport
 	}
-	s := &Session{Config: c, compiled: map[string]*Expression{}, settings: map[string]any{}, token: map[string]any{}, facts: map[string]any{}}
+	s := &Session{Config: c, compiled: map[string]*Expression{}, settings: map[string]any{}, token: map[string]any{}, facts: map[string]any{}, turns: map[string]time.Time{}}
 	for _, setting := range c.Connector.Settings {
 		s.settings[setting.Name] = nil
 		if value := cmp.Or(c.Settings[setting.Name], setting.Default); value != "" {
