@@ -13,6 +13,9 @@ const (
 	freshdeskStatus = `def status: (.status | text) as $n | {"2": "Open", "3": "Pending", "4": "Resolved", "5": "Closed"}[$n]
 		// ($facts.statuses[$n]? | if type == "array" then .[0] else . end) // "Status \($n)"; `
 	freshdeskOpen = `"2000-01-01T00:00:00Z"`
+	// freshdeskPace is how far lists of tickets and contacts are apart: the smallest plan
+	// allows 20 of each in a minute.
+	freshdeskPace = 3300 * time.Millisecond
 )
 
 // freshdeskTickets is a list of tickets in the order of their changes. Pages are not
@@ -25,7 +28,7 @@ func freshdeskTickets(st connector.Stream, more string) connector.Stream {
 	st.Paging = connector.Paging{Next: `if $links.next == null then null else ((.[-1].updated_at | time) - 1000) as $from
 		| if $page == null or $from > $page.from then {from: $from, number: 1, met: [.[] | select((.updated_at | time) >= $from) | "\(.id) \(.updated_at)"]}
 		  else $page + {number: ($page.number + 1)} end end`}
-	st.ID, st.Label, st.Incremental, st.Overlap = ".id", ".subject", true, overlap
+	st.ID, st.Label, st.Incremental, st.Overlap, st.Pace = ".id", ".subject", true, overlap, freshdeskPace
 	return st
 }
 
@@ -47,8 +50,8 @@ var freshdesk = &connector.Connector{
 	}, Headers: map[string]string{"Authorization": `"Basic " + ("\(.api_key):X" | @base64)`}}},
 	Base:  `"https://\($settings.domain).freshdesk.com/api/v2"`,
 	Hosts: []string{"*.freshdesk.com"},
-	// Lists of tickets and contacts may be asked for 20 times a minute by the smallest plan.
-	Limits:    connector.Limits{Requests: 18, Per: time.Minute, Pause: time.Minute},
+	// The smallest plan allows 200 requests a minute; what is included counts as well.
+	Limits:    connector.Limits{Requests: 100, Per: time.Minute, Pause: time.Minute},
 	Errors:    connector.Errors{Message: `[.description, .message, (.errors[]? | objects | "\(.field): \(.message)")] | map(strings) | join("; ")`},
 	Check:     connector.Request{Path: "/company_fields"},
 	CheckThat: `$settings.account_field as $name | if $name == null or any(.[]; .name == $name) then null else "companies have no field \($name)" end`,
@@ -76,14 +79,14 @@ var freshdesk = &connector.Connector{
 		{
 			Name: "contacts", Title: "Contacts",
 			Request: connector.Request{Path: "/contacts", Query: `{_updated_since: ($since | iso), per_page: 100}`}, Paging: connector.LinkHeader(), Items: freshdeskList, ID: ".id", Label: ".email // .name",
-			Incremental: true, Overlap: overlap, Account: []connector.Route{{Via: "companies", Key: ".company_id"}}, Keep: "{email: (.email | email), name}",
+			Incremental: true, Overlap: overlap, Pace: freshdeskPace, Account: []connector.Route{{Via: "companies", Key: ".company_id"}}, Keep: "{email: (.email | email), name}",
 			Feeds: []connector.Feed{{Family: "account_contacts", Fields: []connector.Field{
 				{To: "user_id", From: ".id"}, {To: "first_name", From: first("null; null; .name; .email")}, {To: "last_name", From: last("null; null; .name; .email")},
 				{To: "email", From: ".email"}, {To: "phone", From: ".phone"}, {To: "mobile_phone", From: ".mobile"}, {To: "title", From: ".job_title"},
 			}}},
 		},
 		{
-			Name: "deleted_contacts", Title: "Deleted contacts", Deletes: "contacts", Passing: true,
+			Name: "deleted_contacts", Title: "Deleted contacts", Deletes: "contacts", Passing: true, Pace: freshdeskPace,
 			Request: connector.Request{Path: "/contacts", Query: `{state: "deleted", per_page: 100}`}, Paging: connector.LinkHeader(), Items: freshdeskList, ID: ".id",
 		},
 		freshdeskTickets(connector.Stream{

@@ -6,6 +6,10 @@ import (
 	"tenure/core/connector"
 )
 
+// zendeskPace is how far exports, with a thousand records each, are apart: ten of
+// each may be asked for in a minute.
+const zendeskPace = 6500 * time.Millisecond
+
 const (
 	// zendeskBegin is before the first record of Zendesk there is: exports want a time.
 	zendeskBegin = `($since // 1167609600000 | unix)`
@@ -47,8 +51,8 @@ var zendesk = &connector.Connector{
 	},
 	Base:  `"https://\($settings.subdomain).zendesk.com/api/v2"`,
 	Hosts: []string{"*.zendesk.com"},
-	// Exports, with a thousand records each, may be asked for ten times a minute.
-	Limits:    connector.Limits{Requests: 10, Per: time.Minute, Pause: time.Minute, Remaining: "ratelimit-remaining", Reset: "ratelimit-reset", SecondsLeft: true},
+	// The smallest plan allows 200 requests a minute.
+	Limits:    connector.Limits{Requests: 100, Per: time.Minute, Pause: time.Minute, Remaining: "ratelimit-remaining", Reset: "ratelimit-reset", SecondsLeft: true},
 	Errors:    connector.Errors{Message: `[(.error | objects | .title, .message), (.error | strings), .description] | map(strings) | join(": ")`, Again: []int{409}},
 	Check:     connector.Request{Path: "/users/me.json"},
 	CheckThat: `if .user.role == "admin" then null else "\(.user.email // "the user") is no administrator, and exports are for administrators alone" end`,
@@ -64,7 +68,7 @@ var zendesk = &connector.Connector{
 			// This export goes on at a time, which must not be in the last minute.
 			Request: connector.Request{Path: "/incremental/organizations.json", Query: `{start_time: ([$cursor // ` + zendeskBegin + `, ($now | unix) - 120] | min)}`},
 			Paging:  connector.NextLink(`if .end_of_stream == true or (.end_of_stream == null and .count < 1000) then null else .next_page // error("the export has not ended, and it is not said how it goes on") end`),
-			Items:   ".organizations[]", ID: ".id", Label: ".name", Incremental: true, Overlap: overlap, Resume: ".end_time",
+			Pace:    zendeskPace, Items: ".organizations[]", ID: ".id", Label: ".name", Incremental: true, Overlap: overlap, Resume: ".end_time",
 			Account: []connector.Route{{Path: ".id", By: connector.BySupportID}},
 			Feeds: []connector.Feed{{Family: "accounts", Fields: []connector.Field{
 				{To: "support_account_id", From: ".id", Attach: true}, {To: "name", From: ".name"}, {To: "join_date", From: ".created_at | time"}, {To: "description", From: `.details | strings | select(. != "")`},
@@ -72,7 +76,7 @@ var zendesk = &connector.Connector{
 		},
 		{
 			Name: "users", Title: "Users", Doc: "End users are contacts; agents are known by their e-mail addresses.",
-			Request: zendeskExport("/incremental/users/cursor.json", "{}"), Paging: zendeskPages, Items: ".users[]", Resume: ".after_cursor",
+			Request: zendeskExport("/incremental/users/cursor.json", "{}"), Paging: zendeskPages, Pace: zendeskPace, Items: ".users[]", Resume: ".after_cursor",
 			ID: ".id", Label: ".email // .name", Incremental: true, Overlap: overlap, Deleted: ".active == false",
 			Account: []connector.Route{{Via: "organizations", Key: ".organization_id"}}, Keep: "{email: (.email | email), name}",
 			Feeds: []connector.Feed{{Family: "account_contacts", When: `.role == "end-user"`, Fields: []connector.Field{
@@ -82,7 +86,7 @@ var zendesk = &connector.Connector{
 		},
 		{
 			Name: "tickets", Title: "Tickets", Doc: "Tickets, archived ones among them.",
-			Request: zendeskExport("/incremental/tickets/cursor.json", `{include: "metric_sets"}`), Paging: zendeskPages, Items: zendeskTickets, Resume: ".after_cursor",
+			Request: zendeskExport("/incremental/tickets/cursor.json", `{include: "metric_sets"}`), Paging: zendeskPages, Pace: zendeskPace, Items: zendeskTickets, Resume: ".after_cursor",
 			ID: ".id", Label: ".subject", Incremental: true, Overlap: overlap, Deleted: `.status == "deleted"`, Account: zendeskAccount, Joins: zendeskPeople[:1],
 			Feeds: []connector.Feed{{Family: "support_tickets", Fields: []connector.Field{
 				{To: "ticket_id", From: ".id"}, {To: "subject", From: zendeskSubject}, {To: "state", From: ".status"}, {To: "create_time", From: ".created_at | time"},
@@ -95,7 +99,7 @@ var zendesk = &connector.Connector{
 		},
 		{
 			Name: "comments", Title: "Comments", Doc: "What was said in tickets. It takes a request for each ticket that has changed.", Optional: true,
-			Request: zendeskExport("/incremental/tickets/cursor.json", "{}"), Paging: zendeskPages, Items: ".tickets[]", Resume: ".after_cursor",
+			Request: zendeskExport("/incremental/tickets/cursor.json", "{}"), Paging: zendeskPages, Pace: zendeskPace, Items: ".tickets[]", Resume: ".after_cursor",
 			ID: ".id", Label: ".subject", Incremental: true, Overlap: overlap, Deleted: `.status == "deleted"`, Account: zendeskAccount, Joins: zendeskPeople,
 			Details: []connector.Detail{{
 				Request: connector.Request{Path: "/tickets/\\(.id | text)/comments", Query: `{"page[size]": 100, "page[after]": $page}`},
