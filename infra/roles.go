@@ -79,7 +79,7 @@ func Grants(function string) Grant {
 		}
 	case consoleFunction:
 		// Pages show what all families hold, and complete what they meet half done.
-		g.Write = slices.Concat(ofPeople, ofSending, unfinished, []string{keysPartitions, workspacesPartition, keyLists, "*/overview", uploadsPartitions})
+		g.Write = slices.Concat(ofPeople, ofSending, unfinished, []string{keysPartitions, workspacesPartition, keyLists, "*/overview", uploadsPartitions, locksPartitions, moneyPartitions}, ofSources)
 		g.Read = []string{callsPartitions, batchesPartitions}
 		for _, f := range append(catalog.All(), subscriptions.Movements) {
 			g.Write = append(append(g.Write, ofFamily(f)...), marks(f))
@@ -185,8 +185,8 @@ func Roles() ([]byte, error) {
 		if function == consoleFunction || function == uploadsFunction {
 			statements = append(statements, uploadsStatements(function)...)
 		}
-		if function == syncFunction {
-			statements = append(statements, syncStatements()...)
+		if function == consoleFunction || function == syncFunction {
+			statements = append(statements, sourcesStatements(function)...)
 		}
 		resources[id+"Role"] = object{
 			"Type": "AWS::IAM::Role",

@@ -12,12 +12,16 @@ var ofSources = []string{"*/sources", "*/sources/*"}
 // moneyPartitions are where it stands what amounts of a workspace are in.
 const moneyPartitions = "*/money"
 
-// syncStatements returns what the function may do with the queue of the runs of
-// sources, and with their credentials.
-func syncStatements() []object {
-	return []object{
-		allow(work, ref("SourcesQueueArn"), nil),
+// sourcesStatements returns what a function may do with the queue of the runs of
+// sources, and with their credentials: the console asks for runs, and sync makes
+// them.
+func sourcesStatements(function string) []object {
+	statements := []object{
 		allow([]string{"sqs:SendMessage"}, ref("SourcesQueueArn"), nil),
 		sealing(sources.CredentialsPurpose),
 	}
+	if function == syncFunction {
+		statements = append(statements, allow(work, ref("SourcesQueueArn"), nil))
+	}
+	return statements
 }

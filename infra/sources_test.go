@@ -126,7 +126,7 @@ func TestTheRoleOfTheSourcesAllowsWhatTheyNeedAndNoMore(t *testing.T) {
 	}
 	own, ownARN := queue("sync")
 	other, _ := queue("other")
-	confined := withRole(t, config, "sync", syncStatements(), map[string]string{`{"Ref":"KeyArn"}`: keyARN, `{"Ref":"SourcesQueueArn"}`: ownARN})
+	confined := withRole(t, config, "sync", sourcesStatements(syncFunction), map[string]string{`{"Ref":"KeyArn"}`: keyARN, `{"Ref":"SourcesQueueArn"}`: ownARN})
 
 	sealer := secrets.New(kms.New(awskms.NewFromConfig(confined), keyARN))
 	binding := secrets.Binding{Workspace: "acme", Purpose: sources.CredentialsPurpose}

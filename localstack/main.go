@@ -132,7 +132,7 @@ func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 	systems := sourcing.NewStore(store, engine, keys, sealer, syncs.start)
 	syncs.run = runSource(systems)
 	pages, err := console.New(console.Config{
-		Access: keys, Identity: people, Calls: log, Overview: overview.New(store, engine), Uploads: sent, Sending: mail,
+		Access: keys, Identity: people, Calls: log, Overview: overview.New(store, engine), Uploads: sent, Sources: systems, Sending: mail,
 	})
 	if err != nil {
 		return err

@@ -28,6 +28,7 @@ import (
 	"tenure/core/identity"
 	"tenure/core/overview"
 	"tenure/core/sending"
+	"tenure/core/sources"
 	"tenure/core/table"
 	"tenure/core/uploads"
 )
@@ -42,6 +43,7 @@ type Config struct {
 	Calls    *calls.Log
 	Overview *overview.Counter
 	Uploads  *uploads.Store
+	Sources  *sources.Store
 	Sending  *sending.Store
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time

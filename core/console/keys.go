@@ -31,25 +31,33 @@ func (keysData) Kinds() []access.Kind { return []access.Kind{access.AccountAPI, 
 func keysPage(s *server, r *request) (view, error) { return s.keysView(r, nil) }
 
 func (s *server) keysView(r *request, created *createdKey) (view, error) {
-	data := keysData{Keys: []listedKey{}, Revoked: []access.Key{}, Created: created}
+	data := keysData{Created: created}
+	var err error
+	data.Keys, data.Revoked, err = s.listedKeys(r)
+	return view{template: "keys", title: "API keys", data: data}, err
+}
+
+// listedKeys returns the workspace's valid keys, and those that were revoked.
+func (s *server) listedKeys(r *request) (valid []listedKey, revoked []access.Key, err error) {
+	valid, revoked = []listedKey{}, []access.Key{}
 	keys, err := s.Access.Keys(r.Context(), r.workspace())
 	if err != nil {
-		return view{}, err
+		return nil, nil, err
 	}
-	var valid []string
+	var ids []string
 	for _, k := range keys {
 		if k.Revoked == 0 {
-			data.Keys = append(data.Keys, listedKey{Key: k})
-			valid = append(valid, k.ID)
+			valid = append(valid, listedKey{Key: k})
+			ids = append(ids, k.ID)
 		} else {
-			data.Revoked = append(data.Revoked, k)
+			revoked = append(revoked, k)
 		}
 	}
-	used, err := s.Calls.LastUsed(r.Context(), r.workspace(), valid)
-	for i := range data.Keys {
-		data.Keys[i].LastUsed = used[data.Keys[i].ID]
+	used, err := s.Calls.LastUsed(r.Context(), r.workspace(), ids)
+	for i := range valid {
+		valid[i].LastUsed = used[valid[i].ID]
 	}
-	return view{template: "keys", title: "API keys", data: data}, err
+	return valid, revoked, err
 }
 
 func createKey(s *server, r *request) (view, error) {

@@ -59,6 +59,15 @@ var routes = append([]route{
 	{method: http.MethodPost, path: "/uploads/{id}/cancel", role: identity.Admin, serve: changeUpload("cancel"), form: uploadPage},
 	{method: http.MethodPost, path: "/uploads/{id}/resume", role: identity.Admin, serve: changeUpload("resume"), form: uploadPage},
 
+	{method: http.MethodGet, path: "/sources", role: identity.Viewer, serve: sourcesPage},
+	{method: http.MethodGet, path: "/sources/{id}", role: identity.Viewer, serve: sourcePage},
+	{method: http.MethodPost, path: "/sources/{id}/run", role: identity.Admin, serve: runSource, form: sourcePage},
+	{method: http.MethodPost, path: "/sources/{id}/pause", role: identity.Admin, serve: pauseSource, form: sourcePage},
+	{method: http.MethodPost, path: "/sources/{id}/delete", role: identity.Admin, serve: deleteSource},
+	{method: http.MethodGet, path: "/sources/{id}/runs/{run}", role: identity.Viewer, serve: runPage},
+	{method: http.MethodGet, path: "/sources/{id}/runs/{run}/problems.csv", role: identity.Viewer, serve: runProblems},
+	{method: http.MethodGet, path: "/sources/{id}/waiting.csv", role: identity.Viewer, serve: waitingRecords},
+
 	{method: http.MethodGet, path: "/people", role: identity.Viewer, serve: peoplePage},
 	{method: http.MethodPost, path: "/people/invitations", role: identity.Admin, serve: invite, form: peoplePage},
 	{method: http.MethodPost, path: "/people/invitations/{id}/take-back", role: identity.Admin, serve: takeBack},
@@ -79,8 +88,7 @@ type section struct {
 	Path, Title, Icon string
 }
 
-// sections are the navigation, by groups. Integrations come to stand between the
-// data and the settings.
+// sections are the navigation, by groups.
 var sections = []struct {
 	Title string
 	Items []section
@@ -89,6 +97,9 @@ var sections = []struct {
 	{"Data", []section{
 		{"status", "API status", "pulse"},
 		{"uploads", "CSV upload", "upload"},
+	}},
+	{"Integrations", []section{
+		{"sources", "Sources", "link"},
 	}},
 	{"Settings", []section{
 		{"keys", "API keys", "key"},
@@ -106,6 +117,10 @@ var notices = map[string]string{
 	"email-checked":     "The records were looked up.",
 	"email-key-made":    "There is a next key. Publish its record beside the one in use, then check.",
 	"email-removed":     "The domain is removed, and its keys are deleted. Its records in DNS may go now.",
+	"source-asked":      "The source runs as soon as there is room for it.",
+	"source-paused":     "The source does not run by itself any more.",
+	"source-resumed":    "The source runs by itself again.",
+	"source-deleted":    "The source is deleted. The records that came from it stay.",
 	"taken-back":        "The invitation is taken back.",
 	"role-changed":      "The role is changed.",
 	"member-removed":    "The person no longer belongs to this workspace.",

@@ -51,6 +51,35 @@ var examples = map[string]func(w *world, workspace string) example{
 	"POST /keys/{id}/revoke": func(w *world, workspace string) example {
 		return example{path: "/keys/" + w.key(workspace) + "/revoke", done: "key.revoked"}
 	},
+	"GET /sources": func(w *world, workspace string) example {
+		w.source(workspace)
+		return example{path: "/sources"}
+	},
+	"GET /sources/{id}": func(w *world, workspace string) example {
+		path, _ := w.source(workspace)
+		return example{path: path}
+	},
+	"GET /sources/{id}/runs/{run}": func(w *world, workspace string) example {
+		_, run := w.source(workspace)
+		return example{path: run}
+	},
+	"GET /sources/{id}/runs/{run}/problems.csv": func(w *world, workspace string) example {
+		_, run := w.source(workspace)
+		return example{path: run + "/problems.csv"}
+	},
+	"GET /sources/{id}/waiting.csv": func(w *world, workspace string) example {
+		path, _ := w.source(workspace)
+		return example{path: path + "/waiting.csv"}
+	},
+	"POST /sources/{id}/run": func(w *world, workspace string) example {
+		return example{path: w.billing(workspace) + "/run", done: "source.asked"}
+	},
+	"POST /sources/{id}/pause": func(w *world, workspace string) example {
+		return example{path: w.billing(workspace) + "/pause", form: url.Values{"paused": {"1"}}, done: "source.paused"}
+	},
+	"POST /sources/{id}/delete": func(w *world, workspace string) example {
+		return example{path: w.billing(workspace) + "/delete", done: "source.deleted"}
+	},
 	"GET /status": func(w *world, workspace string) example {
 		w.call(workspace)
 		return example{path: "/status"}

@@ -21,6 +21,7 @@ import (
 	"tenure/core/access"
 	"tenure/core/calls"
 	"tenure/core/catalog"
+	"tenure/core/connectors"
 	"tenure/core/console"
 	"tenure/core/files/directory"
 	"tenure/core/identity"
@@ -29,6 +30,7 @@ import (
 	"tenure/core/secrets"
 	"tenure/core/secrets/keyfile"
 	"tenure/core/sending"
+	"tenure/core/sources"
 	"tenure/core/table/embedded"
 	"tenure/core/uploads"
 )
@@ -41,6 +43,7 @@ type world struct {
 	calls  *calls.Log
 	// uploads are worked on when the test says so.
 	uploads *uploads.Store
+	sources *sources.Store
 	mail    *sending.Store
 	store   *embedded.Table
 	engine  *resource.Engine
@@ -96,7 +99,11 @@ func newWorld(t *testing.T) *world {
 		Engine: w.engine,
 		Start:  func(context.Context, string, string) error { return nil },
 	})
-	handler, err := console.New(console.Config{Access: w.access, Identity: w.people, Calls: w.calls, Uploads: w.uploads, Sending: w.mail, Now: w.Now,
+	w.sources = sources.New(sources.Config{
+		Table: store, Engine: w.engine, Access: w.access, Sealer: secrets.New(keys), Connectors: connectors.All(), Families: catalog.All(), Now: w.Now,
+		Start: func(context.Context, string, string) error { return nil },
+	})
+	handler, err := console.New(console.Config{Sources: w.sources, Access: w.access, Identity: w.people, Calls: w.calls, Uploads: w.uploads, Sending: w.mail, Now: w.Now,
 		Overview: overview.New(store, w.engine)})
 	if err != nil {
 		t.Fatal(err)
@@ -235,4 +242,29 @@ func (b *browser) postFile(path, name, content string, header http.Header) answe
 		sent[name] = values
 	}
 	return b.send(http.MethodPost, path, &body, sent)
+}
+
+// source makes a source in a workspace that has had a run, and returns its path and
+// that of the run.
+func (w *world) source(workspace string) (path, run string) {
+	w.Helper()
+	s := &sources.Source{Name: "Survey " + workspace, Connector: "delighted"}
+	if err := w.sources.Create(w.Context(), workspace, s); err != nil {
+		w.Fatal(err)
+	}
+	r, err := w.sources.Import(w.Context(), workspace, s.ID, "survey_responses", strings.NewReader(`[{"id": "1", "person": {"id": "9", "name": "Ann", "email": "=ann@`+workspace+`.example"}, "survey_type": "nps", "score": 9, "created_at": 1713418460}]`), nil)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return "/sources/" + s.ID, "/sources/" + s.ID + "/runs/" + r.ID
+}
+
+// billing makes a source in a workspace that can run, and returns its path.
+func (w *world) billing(workspace string) string {
+	w.Helper()
+	s := &sources.Source{Name: "Billing " + workspace, Connector: "stripe"}
+	if err := w.sources.Create(w.Context(), workspace, s); err != nil {
+		w.Fatal(err)
+	}
+	return "/sources/" + s.ID
 }

@@ -61,6 +61,9 @@ type Counts struct {
 	Pages int `json:"pages"`
 }
 
+// AsBefore is how many records were as they were, in the system or here.
+func (c Counts) AsBefore() int { return c.Passed + c.Unchanged }
+
 func (c *Counts) add(d Counts) {
 	c.Read += d.Read
 	c.Passed += d.Passed
@@ -218,6 +221,26 @@ func (s *Store) Runs(ctx context.Context, workspace, id, before string, limit in
 		runs[0] = &st.Run.Run
 	}
 	return runs, err
+}
+
+// RunNamed returns the report of a run; nil if there is none, or none any more.
+func (s *Store) RunNamed(ctx context.Context, workspace, id, run string) (*Run, error) {
+	st, err := s.loadState(ctx, workspace, id)
+	if err != nil {
+		return nil, err
+	}
+	if st.Run != nil && st.Run.ID == run { // as it stands
+		return &st.Run.Run, nil
+	}
+	if run == "" || len(run) > maxText {
+		return nil, nil
+	}
+	items, err := s.Table.Get(ctx, []table.Key{runKey(workspace, id, run)}, true)
+	if err != nil || !items[0].Exists() {
+		return nil, err
+	}
+	report := &Run{}
+	return report, json.Unmarshal(items[0].Body, report)
 }
 
 // Problems returns the problems of a run, at most limit of them, behind those that

@@ -535,6 +535,21 @@ func (s *Source) feeds(st *connector.Stream, f *connector.Feed) bool {
 	return s.reads(st) && (on || !said && !f.Optional)
 }
 
+// Families returns the names of the families that the records of a stream become
+// in this source; nil where the stream is not read.
+func (s *Source) Families(st *connector.Stream) []string {
+	if !s.reads(st) {
+		return nil
+	}
+	families := []string{}
+	for i := range st.Feeds {
+		if s.feeds(st, &st.Feeds[i]) {
+			families = append(families, st.Feeds[i].Family)
+		}
+	}
+	return families
+}
+
 // Money returns what amounts of a workspace are in; US dollars without rates
 // unless somebody has said otherwise.
 func (s *Store) Money(ctx context.Context, workspace string) (Money, error) {

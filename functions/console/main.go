@@ -17,6 +17,7 @@ import (
 	"tenure/core/sending"
 	"tenure/core/sending/ses"
 	"tenure/functions/internal/platform"
+	"tenure/functions/internal/syncing"
 	"tenure/functions/internal/uploading"
 )
 
@@ -33,9 +34,13 @@ func main() {
 		if err != nil {
 			return nil, err
 		}
+		systems, _, err := syncing.Open(env)
+		if err != nil {
+			return nil, err
+		}
 		return console.New(console.Config{
 			Access: env.Keys, Identity: identity.New(env.Table, identity.Options{}), Calls: env.Calls,
-			Overview: overview.New(env.Table, env.Engine), Uploads: sent, Log: env.Log, Secure: true,
+			Overview: overview.New(env.Table, env.Engine), Uploads: sent, Sources: systems, Log: env.Log, Secure: true,
 			Sending: sending.New(sending.Config{
 				Table: env.Table, Resolver: resolver, Log: env.Log,
 				Sealer:   secrets.New(kms.New(awskms.NewFromConfig(env.AWS), env.Settings.Key)),
