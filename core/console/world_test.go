@@ -262,7 +262,7 @@ func (w *world) source(workspace string) (path, run string) {
 // billing makes a source in a workspace that can run, and returns its path.
 func (w *world) billing(workspace string) string {
 	w.Helper()
-	s := &sources.Source{Name: "Billing " + workspace, Connector: "stripe"}
+	s := &sources.Source{Name: "Billing " + workspace, Connector: "stripe", Every: 60}
 	if err := w.sources.Create(w.Context(), workspace, s); err != nil {
 		w.Fatal(err)
 	}
