@@ -76,12 +76,18 @@ func (s *source) Cadence() string {
 		return "paused"
 	case every == 0:
 		return "when somebody asks for it"
-	case every%(24*time.Hour) == 0:
-		return "every " + count(int(every/(24*time.Hour)), "day")
-	case every%time.Hour == 0:
-		return "every " + count(int(every/time.Hour), "hour")
 	}
-	return "every " + count(int(every/time.Minute), "minute")
+	n, unit := int(every/time.Minute), "minute"
+	switch {
+	case every%(24*time.Hour) == 0:
+		n, unit = int(every/(24*time.Hour)), "day"
+	case every%time.Hour == 0:
+		n, unit = int(every/time.Hour), "hour"
+	}
+	if n == 1 {
+		return "every " + unit
+	}
+	return "every " + count(n, unit)
 }
 
 // sourcesData is what the Source Overview shows.

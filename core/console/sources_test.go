@@ -15,7 +15,7 @@ func TestSourcesAreShownWithHowTheyAreDoing(t *testing.T) {
 	path, run := w.source("acme")
 	billing := w.billing("acme")
 	b := w.as("acme", "ann@example.com", identity.Admin)
-	b.get("/sources").shows(t, "Survey acme", "Delighted", "Imports only", `<strong class="failed">1</strong>`, "Billing acme", "No credentials", "every 1 hour", "Amounts are in USD", "Made by the operator")
+	b.get("/sources").shows(t, "Survey acme", "Delighted", "Imports only", `<strong class="failed">1</strong>`, "Billing acme", "No credentials", "every hour", "Amounts are in USD", "Made by the operator")
 	b.get(path).shows(t, "It runs when files are imported", "E-mail address of the person", "as CSV", "Answers", "accounts", "import")
 	b.get(run).shows(t, "An import of exported records", "No user or contact has the address =ann@acme.example", "mismatch", "problems.csv")
 	for _, file := range []string{run + "/problems.csv", path + "/waiting.csv"} {
