@@ -32,7 +32,8 @@
 // stand-ins for systems are made of); connectors are the declarations
 // (connectors/standins: the stand-ins).
 // sources keeps the records of a workspace in step with its systems: which they
-// are, how their records find their accounts, and what came of each run.
+// are, how their records find their accounts, and what came of each run. matching
+// proposes which accounts another system's are, by their names.
 //
 // The plumbing. access knows workspaces, API keys and the upload lock; identity
 // knows people, their roles and sessions, and what they changed; calls keeps the

@@ -55,7 +55,7 @@ var (
 	families = in(familyPackages...)
 	domain   = in(append([]string{"core", "core/schema", "core/nps", "core/revenue", "core/rollup", "core/overview", "core/search", "core/catalog",
 		"core/resource", "core/access", "core/identity", "core/table", "core/calls", "core/secrets", "core/sending", "core/csvfile", "core/uploads",
-		"core/files", "core/mapping"}, familyPackages...)...)
+		"core/files", "core/mapping", "core/matching"}, familyPackages...)...)
 	forTests = in("core/table/tabletest", "core/resource/resourcetest", "core/table/dynamo/dynamolocal", "localstack/e2e", "localstack/browser",
 		"core/secrets/secretstest", "core/sending/dnstest", "core/files/filestest", "core/connector/connectortest", "core/connectors/standins", "localstack/ministack")
 	adapters = under("core/table/dynamo", "core/table/embedded", "core/files/directory", "core/files/s3")
@@ -115,6 +115,8 @@ var rules = []struct {
 		"calls are logged the same whatever they are about, and whoever made them"},
 	{in("core/mapping"), oursBut("core", "core/schema"), false,
 		"an expression knows what it is given and nothing else"},
+	{in("core/matching"), oursBut(), false,
+		"comparing names is arithmetic and needs nobody"},
 	{in("core/connector"), oursBut("core", "core/schema", "core/mapping"), false,
 		"how a system is read has nothing to do with what its records are for"},
 	{in("core/connectors"), oursBut("core", "core/connector", "core/mapping"), false,
