@@ -215,7 +215,7 @@ func (x *Index) compareNames(t *tally, ours, theirs *record) float64 {
 		t.add(Initials, int(nameIsInitials), func() string { return "ours: " + spaced(a) + "; theirs: " + spaced(b) })
 		return 0.5
 	}
-	points := math.Round(nameIsSame * same * same)
+	points := math.Round(nameIsSame * math.Pow(same, 1.5))
 	t.add(NameTokens, int(points), func() string {
 		var both, onlyOurs, onlyTheirs []string
 		for i := range a {

@@ -17,6 +17,8 @@ const (
 	// many is how many names of ours are looked at because of one thing that they
 	// have in common with another name.
 	many = 2000
+	// paired is how many frequent words of a name are looked up in pairs.
+	paired = 6
 	// compared is how many names of ours are compared with another name.
 	compared = 32
 	// full is the weight of a word that no other name has.
@@ -71,14 +73,14 @@ func (p *postings) sort() {
 	p.entries = slices.Clip(slices.Compact(p.entries))
 }
 
-// get returns what was added under a key.
+// get returns what was added under a key: the first many of it.
 func (p *postings) get(key uint64) []posting {
 	from, ok := slices.BinarySearchFunc(p.entries, key, func(e posting, key uint64) int { return cmp.Compare(e.key, key) })
 	if !ok {
 		return nil
 	}
 	to := from + 1
-	for to < len(p.entries) && p.entries[to].key == key {
+	for to < len(p.entries) && to-from < many && p.entries[to].key == key {
 		to++
 	}
 	return p.entries[from:to]
@@ -217,7 +219,7 @@ func (x *Index) keys(r *record) []uint64 {
 		texts = append(texts, w.text)
 		if w.weight <= common {
 			keys = append(keys, key(aWord, w.text))
-		} else {
+		} else if len(frequent) < paired {
 			frequent = append(frequent, w.text)
 		}
 	}
@@ -314,7 +316,7 @@ func (x *Index) promising(r *record) []uint32 {
 	s := x.scratch.Get().(*scratch)
 	defer x.scratch.Put(s)
 	add := func(found []posting, promise float32) {
-		for _, e := range found[:min(len(found), many)] {
+		for _, e := range found {
 			if s.score[e.of] == 0 {
 				s.touched = append(s.touched, e.of)
 			}

@@ -3,7 +3,8 @@
 // empty data directory, several times over, and loads it over HTTP. So that
 // the figures can be compared between machines, the same run measures two
 // things the product cannot do without: a net/http server that does nothing,
-// and a file that is appended to and synced.
+// and a file that is appended to and synced. With -names it measures the matching
+// of names instead, in a process of its own, so that its memory is known.
 package main
 
 import (
@@ -33,7 +34,15 @@ func main() {
 	records := flag.Int("records", 50_000, "how many accounts")
 	runs := flag.Int("runs", 3, "how many times; medians are printed")
 	grown := flag.Int("grown", 1_000_000, "how many accounts the list grows to; 0 leaves growth out")
+	names := flag.Int("names", 0, "how many names are matched with as many others, in place of all else")
 	flag.Parse()
+	if *names > 0 {
+		if err := benchMatching(context.Background(), *names, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	err := bench(context.Background(), *binary, *records, *runs, os.Stdout)
 	if err == nil && *grown > 0 {
 		err = benchGrowth(context.Background(), *binary, *grown, os.Stdout)
@@ -334,9 +343,11 @@ func (s *server) stop() error {
 	return s.process.Wait()
 }
 
+func (s *server) memory(name string) float64 { return memory(s.process.Process.Pid, name) }
+
 // memory returns a figure of /proc/PID/status in MB; 0 where there is none.
-func (s *server) memory(name string) float64 {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.process.Process.Pid))
+func memory(pid int, name string) float64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0
 	}
