@@ -616,9 +616,6 @@ func (r *run) settle(ctx context.Context, st *connector.Stream, plan *plan, reco
 			return err
 		}
 	}
-	if r.state.Waiting == nil {
-		r.state.Waiting = map[string]int{}
-	}
 	r.state.Waiting[st.Name] = max(0, wait)
 	return nil
 }

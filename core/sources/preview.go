@@ -60,7 +60,8 @@ func (s *Store) Preview(ctx context.Context, workspace, id, stream string) ([]Pr
 	over := *s
 	over.Table = table.NewOverlay(s.Table)
 	over.Engine = s.Engine.On(over.Table)
-	r := &run{Store: &over, workspace: workspace, source: source, state: &state{Run: &stateRun{}}, together: 1, shown: true, full: true}
+	r := &run{Store: &over, workspace: workspace, source: source, state: newState(), together: 1, shown: true, full: true}
+	r.state.Run = &stateRun{}
 	r.report = &r.state.Run.Run
 	if err := r.open(ctx); err != nil {
 		return nil, err

@@ -371,6 +371,8 @@ func stateKey(workspace, id string) table.Key {
 	return table.Key{Partition: partition(workspace, id), Sort: "state"}
 }
 
+func newState() *state { return &state{Streams: map[string]connector.Last{}, Waiting: map[string]int{}} }
+
 func (s *Store) loadState(ctx context.Context, workspace, id string) (*state, error) {
 	states, err := s.loadStates(ctx, workspace, []string{id})
 	if err != nil {
@@ -390,7 +392,8 @@ func (s *Store) loadStates(ctx context.Context, workspace string, ids []string) 
 	}
 	states := make([]*state, len(ids))
 	for i := range items {
-		states[i] = &state{version: items[i].Version}
+		states[i] = newState()
+		states[i].version = items[i].Version
 		if items[i].Exists() {
 			if err := json.Unmarshal(items[i].Body, states[i]); err != nil {
 				return nil, err

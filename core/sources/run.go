@@ -343,9 +343,6 @@ func (r *run) stream(ctx context.Context, st *connector.Stream) (more bool, err 
 				return true, err
 			}
 		}
-		if r.state.Streams == nil {
-			r.state.Streams = map[string]connector.Last{}
-		}
 		r.state.Streams[st.Name] = connector.Last{At: u.Position.Began, Cursor: page.Cursor}
 		u.Read = append(u.Read, st.Name)
 		u.Position, u.Tried, u.Again, u.Passing, u.Passes = nil, false, false, false, 0
