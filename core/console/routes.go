@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"slices"
 
 	"tenure/core/identity"
 )
@@ -25,7 +26,7 @@ type route struct {
 }
 
 // routes are all pages of the console.
-var routes = append([]route{
+var routes = slices.Concat([]route{
 	{method: http.MethodGet, path: "/{$}", role: identity.Viewer, serve: home},
 
 	{method: http.MethodGet, path: "/sign-in", serve: signInPage},
@@ -80,7 +81,7 @@ var routes = append([]route{
 	{method: http.MethodPost, path: "/profile/password", role: anybody, serve: changePassword, form: profilePage},
 	{method: http.MethodPost, path: "/profile/sessions/{id}/end", role: anybody, serve: endSession},
 	{method: http.MethodPost, path: "/profile/sessions/end-others", role: anybody, serve: endOtherSessions},
-}, templateRoutes()...)
+}, credentialRoutes(), templateRoutes())
 
 // section is a place in the navigation.
 type section struct {
@@ -100,6 +101,7 @@ var sections = []struct {
 	}},
 	{"Integrations", []section{
 		{"sources", "Sources", "link"},
+		{"credentials", "Credentials", "key"},
 	}},
 	{"Settings", []section{
 		{"keys", "API keys", "key"},
@@ -111,22 +113,24 @@ var sections = []struct {
 
 // notices are what people are told after a change, by the word that leads back.
 var notices = map[string]string{
-	"key-labelled":      "The key has its new label.",
-	"key-revoked":       "The key is revoked. It opens nothing any more, everywhere within five seconds.",
-	"email-set":         "The domain and address are saved. Publish the records below, then check them.",
-	"email-checked":     "The records were looked up.",
-	"email-key-made":    "There is a next key. Publish its record beside the one in use, then check.",
-	"email-removed":     "The domain is removed, and its keys are deleted. Its records in DNS may go now.",
-	"source-asked":      "The source runs as soon as there is room for it.",
-	"source-paused":     "The source does not run by itself any more.",
-	"source-resumed":    "The source runs by itself again.",
-	"source-deleted":    "The source is deleted. The records that came from it stay.",
-	"taken-back":        "The invitation is taken back.",
-	"role-changed":      "The role is changed.",
-	"member-removed":    "The person no longer belongs to this workspace.",
-	"password-changed":  "Your password is changed, and your other sessions have ended.",
-	"session-ended":     "The session has ended.",
-	"sessions-ended":    "All your other sessions have ended.",
-	"signed-out":        "You are signed out.",
-	"workspace-changed": "You are looking at another workspace now.",
+	"key-labelled":        "The key has its new label.",
+	"key-revoked":         "The key is revoked. It opens nothing any more, everywhere within five seconds.",
+	"email-set":           "The domain and address are saved. Publish the records below, then check them.",
+	"email-checked":       "The records were looked up.",
+	"email-key-made":      "There is a next key. Publish its record beside the one in use, then check.",
+	"email-removed":       "The domain is removed, and its keys are deleted. Its records in DNS may go now.",
+	"credentials-stored":  "The credentials are stored, sealed. Test the connection next.",
+	"credentials-deleted": "The credentials are deleted.",
+	"source-asked":        "The source runs as soon as there is room for it.",
+	"source-paused":       "The source does not run by itself any more.",
+	"source-resumed":      "The source runs by itself again.",
+	"source-deleted":      "The source is deleted. The records that came from it stay.",
+	"taken-back":          "The invitation is taken back.",
+	"role-changed":        "The role is changed.",
+	"member-removed":      "The person no longer belongs to this workspace.",
+	"password-changed":    "Your password is changed, and your other sessions have ended.",
+	"session-ended":       "The session has ended.",
+	"sessions-ended":      "All your other sessions have ended.",
+	"signed-out":          "You are signed out.",
+	"workspace-changed":   "You are looking at another workspace now.",
 }

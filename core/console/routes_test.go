@@ -51,6 +51,22 @@ var examples = map[string]func(w *world, workspace string) example{
 	"POST /keys/{id}/revoke": func(w *world, workspace string) example {
 		return example{path: "/keys/" + w.key(workspace) + "/revoke", done: "key.revoked"}
 	},
+	"GET /credentials": func(w *world, workspace string) example {
+		w.billing(workspace)
+		return example{path: "/credentials"}
+	},
+	"GET /sources/{id}/credentials": func(w *world, workspace string) example {
+		return example{path: w.billing(workspace) + "/credentials"}
+	},
+	"POST /sources/{id}/credentials": func(w *world, workspace string) example {
+		return example{path: w.billing(workspace) + "/credentials", form: url.Values{"auth": {"api_key"}, "credentials.api_key": {"fake-key"}}, done: "credentials.stored"}
+	},
+	"POST /sources/{id}/credentials/check": func(w *world, workspace string) example {
+		return example{path: w.billing(workspace) + "/credentials/check", done: "credentials.checked"}
+	},
+	"POST /sources/{id}/credentials/delete": func(w *world, workspace string) example {
+		return example{path: w.billing(workspace) + "/credentials/delete", done: "credentials.deleted"}
+	},
 	"GET /sources": func(w *world, workspace string) example {
 		w.source(workspace)
 		return example{path: "/sources"}

@@ -138,3 +138,17 @@ func (r *run) show(f *feed, in *input, result *resource.Result, refusal *core.Fa
 	}
 	return m
 }
+
+// Check connects to the system with the source's settings and credentials. A
+// *core.Failure or an error of package connector says what is wrong.
+func (s *Store) Check(ctx context.Context, workspace, id string) error {
+	source, err := s.Get(ctx, workspace, id)
+	if err != nil {
+		return err
+	}
+	r := &run{Store: s, workspace: workspace, source: source, state: newState()}
+	if err := r.open(ctx); err != nil {
+		return err
+	}
+	return r.session.Check(ctx)
+}

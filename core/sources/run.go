@@ -650,6 +650,13 @@ func (r *run) conclude(ctx context.Context, more bool, err error) (bool, error) 
 	return false, r.checkpoint(ctx)
 }
 
+// Tells reports whether an error is for whoever has set up the source: the system's
+// or the settings' doing, not the program's.
+func Tells(err error) bool {
+	var wait *connector.Wait
+	return errors.As(err, &wait) || reasonOf(err) != nil
+}
+
 // reasonOf returns why a run has failed; nil if it is not the system's or the
 // settings' doing.
 func reasonOf(err error) *Reason {
