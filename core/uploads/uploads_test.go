@@ -288,7 +288,7 @@ func TestNothingOfAnotherWorkspaceIsFound(t *testing.T) {
 	u := w.checked("acme", "accounts", accountsFile, uploads.Options{})
 	for name, move := range moves {
 		for _, at := range []struct{ workspace, id string }{
-			{"beta", u.ID}, {"acme", u.ID[:len(u.ID)-1] + "A"}, {"acme", ""}, {"acme", "../" + u.ID[3:]}, {"acme", strings.Repeat("/", len(u.ID))},
+			{"beta", u.ID}, {"acme", u.ID[:len(u.ID)-1] + "1"}, {"acme", ""}, {"acme", "../" + u.ID[3:]}, {"acme", strings.Repeat("/", len(u.ID))},
 			{"acme/uploads", u.ID}, {"acme", strings.Repeat("é", 21)},
 		} {
 			if err := move(w, at.workspace, at.id); !refused(err, core.NotFound, "id") {
