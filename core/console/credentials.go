@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
 	"tenure/core"
@@ -25,6 +27,8 @@ func credentialRoutes() []route {
 		{method: http.MethodPost, path: "/sources/{id}/credentials", role: identity.Admin, serve: storeCredentials, form: credentialPage},
 		{method: http.MethodPost, path: "/sources/{id}/credentials/check", role: identity.Admin, serve: checkCredentials, form: credentialPage},
 		{method: http.MethodPost, path: "/sources/{id}/credentials/delete", role: identity.Admin, serve: deleteCredentials, form: credentialPage},
+		{method: http.MethodPost, path: "/sources/{id}/connect", role: identity.Admin, serve: connectSource, form: credentialPage},
+		{method: http.MethodGet, path: "/oauth/callback", role: identity.Admin, serve: granted},
 	}
 }
 
@@ -51,8 +55,21 @@ type credentialData struct {
 	Ways []way `json:"ways"`
 	// Whose is the name of the source whose credentials it uses, if not its own.
 	Whose string `json:"whose,omitempty"`
+	// Redirect is where people come back to who have granted access: it has to be
+	// registered with the system's app.
+	Redirect string `json:"redirect,omitempty"`
 	// Checked is what came of the check that was just made.
 	Checked *checked `json:"checked,omitempty"`
+}
+
+// Connects reports whether a person may grant access now.
+func (d credentialData) Connects() bool {
+	for _, w := range d.Ways {
+		if c := d.Source.Credential; w.Grants && c != nil && c.Auth == w.Name {
+			return true
+		}
+	}
+	return false
 }
 
 // way is a way to authenticate.
@@ -104,7 +121,9 @@ func (s *server) credentialView(r *request, result *checked) (view, error) {
 			w.Fields = append(w.Fields, credential{Name: setting.Name, Title: setting.Title, Doc: setting.Doc, Secret: setting.Secret, Required: setting.Required,
 				Choices: setting.Choices, Given: of.given(a.Name, setting.Name)})
 		}
-		data.Ways = append(data.Ways, w)
+		if data.Ways = append(data.Ways, w); w.Grants {
+			data.Redirect = s.outside(r) + "oauth/callback"
+		}
 	}
 	return view{template: "credential", title: "Credentials of " + of.Source.Name, data: data}, nil
 }
@@ -181,4 +200,61 @@ func checkCredentials(s *server, r *request) (view, error) {
 	}
 	r.audit("credentials.checked", of.Source.Name)
 	return s.credentialView(r, result)
+}
+
+// outside returns the URL of BasePath + "/" as browsers know it. Who stands in front
+// may add to the path, which the page that the request comes from tells.
+func (s *server) outside(r *request) string {
+	if from, err := url.Parse(r.Referer()); err == nil && from.Host == r.Host {
+		if before, _, ok := strings.Cut(from.EscapedPath(), BasePath+"/"); ok {
+			return from.Scheme + "://" + from.Host + before + BasePath + "/"
+		}
+	}
+	scheme := "http"
+	if s.secure(r.Request) {
+		scheme = "https"
+	}
+	return scheme + "://" + r.Host + BasePath + "/"
+}
+
+// connectSource sends somebody to the system to grant access.
+func connectSource(s *server, r *request) (view, error) {
+	of, err := s.status(r)
+	if err != nil {
+		return view{}, err
+	}
+	to, err := s.Sources.Authorize(r.Context(), r.workspace(), of.Source.ID, s.outside(r)+"oauth/callback", r.email())
+	if err != nil {
+		return view{}, err
+	}
+	r.audit("access.asked", of.Source.Name)
+	return view{template: "connect", title: "Connect " + of.Source.Name, data: connectData{Source: of, URL: to}}, nil
+}
+
+// connectData is what leads to where access is granted.
+type connectData struct {
+	Source *source `json:"source"`
+	URL    string  `json:"url"`
+}
+
+// Host returns the host that somebody is led to.
+func (d connectData) Host() string {
+	u, err := url.Parse(d.URL)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
+// granted takes up somebody who comes back from where access is granted.
+func granted(s *server, r *request) (view, error) {
+	source, err := s.Sources.Granted(r.Context(), r.workspace(), r.URL.Query(), r.email())
+	if err != nil {
+		if _, ok := errors.AsType[*core.Failure](err); !ok && sources.Tells(err) {
+			err = &core.Failure{Code: core.Conflicting, Field: "code", Message: err.Error()}
+		}
+		return view{}, err
+	}
+	r.audit("access.granted", source.Name)
+	return view{to: "sources/" + source.ID + "/credentials", done: "access-granted"}, nil
 }

@@ -119,6 +119,7 @@ var notices = map[string]string{
 	"email-checked":       "The records were looked up.",
 	"email-key-made":      "There is a next key. Publish its record beside the one in use, then check.",
 	"email-removed":       "The domain is removed, and its keys are deleted. Its records in DNS may go now.",
+	"access-granted":      "Access is granted. Test the connection next.",
 	"credentials-stored":  "The credentials are stored, sealed. Test the connection next.",
 	"credentials-deleted": "The credentials are deleted.",
 	"source-asked":        "The source runs as soon as there is room for it.",

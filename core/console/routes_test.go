@@ -67,6 +67,12 @@ var examples = map[string]func(w *world, workspace string) example{
 	"POST /sources/{id}/credentials/delete": func(w *world, workspace string) example {
 		return example{path: w.billing(workspace) + "/credentials/delete", done: "credentials.deleted"}
 	},
+	"POST /sources/{id}/connect": func(w *world, workspace string) example {
+		return example{path: w.books(workspace) + "/connect", done: "access.asked"}
+	},
+	"GET /oauth/callback": func(w *world, workspace string) example {
+		return example{path: "/oauth/callback?" + w.answered(workspace).Encode(), done: "access.granted"}
+	},
 	"GET /sources": func(w *world, workspace string) example {
 		w.source(workspace)
 		return example{path: "/sources"}
@@ -506,6 +512,9 @@ func TestEveryPageIsHTMLAndJSON(t *testing.T) {
 		html := b.get(e.path)
 		if strings.HasPrefix(html.header.Get("Content-Disposition"), "attachment") {
 			return // a file is what it is
+		}
+		if e.done != "" && html.status == http.StatusSeeOther {
+			return // nor is a change a page, which somebody is led to from elsewhere
 		}
 		if html.status != http.StatusOK || !strings.HasPrefix(html.header.Get("Content-Type"), "text/html") || !strings.Contains(html.body, "</html>") {
 			w.Errorf("%d %s %s", html.status, html.header.Get("Content-Type"), html.body)

@@ -268,3 +268,17 @@ func (w *world) billing(workspace string) string {
 	}
 	return "/sources/" + s.ID
 }
+
+// books makes a source in a workspace that somebody has to grant access to, and
+// returns its path.
+func (w *world) books(workspace string) string {
+	w.Helper()
+	s := &sources.Source{Name: "Books " + workspace, Connector: "xero"}
+	if err := w.sources.Create(w.Context(), workspace, s); err != nil {
+		w.Fatal(err)
+	}
+	if err := w.sources.SetCredentials(w.Context(), workspace, s, "oauth", map[string]string{"client_id": "the-app", "client_secret": "not-a-real-secret"}, "ann@example.com"); err != nil {
+		w.Fatal(err)
+	}
+	return "/sources/" + s.ID
+}

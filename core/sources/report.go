@@ -371,7 +371,9 @@ func stateKey(workspace, id string) table.Key {
 	return table.Key{Partition: partition(workspace, id), Sort: "state"}
 }
 
-func newState() *state { return &state{Streams: map[string]connector.Last{}, Waiting: map[string]int{}} }
+func newState() *state {
+	return &state{Streams: map[string]connector.Last{}, Waiting: map[string]int{}}
+}
 
 func (s *Store) loadState(ctx context.Context, workspace, id string) (*state, error) {
 	states, err := s.loadStates(ctx, workspace, []string{id})
