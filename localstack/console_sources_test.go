@@ -48,4 +48,13 @@ func TestConsoleSources(t *testing.T) {
 	ann.Press("Pause")
 	ann.See("does not run by itself any more", "Let it run by itself again")
 	ann.Inspect("source")
+
+	ann.open("Credentials")
+	ann.See("None", "Stripe")
+	ann.Inspect("credentials")
+	ann.Follow("Billing")
+	ann.Fill("Secret or restricted key", "not-a-real-key")
+	ann.Press("Store")
+	ann.See("The credentials are stored, sealed", "Test connection")
+	ann.Inspect("credential")
 }
