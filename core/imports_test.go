@@ -121,7 +121,7 @@ var rules = []struct {
 		"how a system is read has nothing to do with what its records are for"},
 	{in("core/connectors"), oursBut("core", "core/connector", "core/mapping"), false,
 		"a declaration knows the system it declares and nothing of who reads it"},
-	{in("core/sources"), oursBut("core", "core/schema", "core/table", "core/resource", "core/access", "core/secrets", "core/mapping", "core/connector"), false,
+	{in("core/sources"), oursBut("core", "core/schema", "core/table", "core/resource", "core/access", "core/secrets", "core/mapping", "core/matching", "core/connector"), false,
 		"what becomes of records is the same whatever system they come from"},
 	{in("core/secrets"), oursBut(), false,
 		"sealing a value knows nothing of what it is for"},

@@ -118,13 +118,18 @@ func (s *Store) SetLinks(ctx context.Context, workspace, id string, links []Link
 			ops[i] = table.Delete(key, table.Condition{})
 			continue
 		}
-		body, err := json.Marshal(link)
+		item, err := linkItem(workspace, id, link, s.version(0))
 		if err != nil {
 			return err
 		}
-		ops[i] = table.Put(table.Item{Key: key, Version: s.version(0), Body: body}, table.Condition{})
+		ops[i] = table.Put(item, table.Condition{})
 	}
 	return errors.Join(s.Table.Write(ctx, ops, nil)...)
+}
+
+func linkItem(workspace, id string, link Link, version int64) (table.Item, error) {
+	body, err := json.Marshal(link)
+	return table.Item{Key: linkKey(workspace, id, link.Stream, link.ID), Version: version, Body: body}, err
 }
 
 // loadSeen returns what is remembered of records of a stream, by their ids; those
@@ -253,6 +258,7 @@ func (s *Store) Delete(ctx context.Context, workspace, id string) error {
 	for n := range shards {
 		partitions = append(partitions, partition(workspace, id, "accounts", shardName(n)), partition(workspace, id, "links", shardName(n)))
 	}
+	partitions = append(partitions, matchPartitions(workspace, id)...)
 	for _, p := range append(partitions, partition(workspace, id, "runs"), partition(workspace, id)) {
 		if err := s.clear(ctx, p); err != nil {
 			return err

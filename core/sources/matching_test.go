@@ -1,0 +1,335 @@
+package sources_test
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tenure/core"
+	"tenure/core/sources"
+	"tenure/core/table"
+)
+
+// matched is a world with accounts of ours, and a source whose companies wait.
+func matched(t *testing.T) (*world, *sources.Source) {
+	t.Helper()
+	w := newWorld(t)
+	ours := w.source("ours", func(s *sources.Source) { s.SystemOfRecord = true })
+	w.system.put("ours/companies",
+		row{"id": "1", "account_no": "A1", "name": "Initech GmbH", "joined": "2024-01-01"},
+		row{"id": "2", "account_no": "A2", "name": "Globex Corporation", "joined": "2024-01-01"},
+		row{"id": "3", "account_no": "A3", "name": "Stark Industries", "joined": "2024-01-01"},
+		row{"id": "4", "account_no": "A4", "name": "Umbrella Holding", "joined": "2024-01-01"},
+		row{"id": "5", "account_no": "A5", "name": "Umbrella Holding", "joined": "2024-01-01"},
+	)
+	w.done(ours)
+	theirs := w.source("theirs", func(s *sources.Source) { s.Prefix = "t-" })
+	w.system.put("theirs/companies",
+		row{"id": "a", "name": "INITECH"},
+		row{"id": "b", "name": "Globex Corp."}, row{"id": "c", "name": "Globex Corporation"}, // both claim A2
+		row{"id": "d", "name": "Stark Industries Inc"},
+		row{"id": "e", "name": "Umbrella Holding"}, // two of ours
+		row{"id": "f", "name": "Quite another"},
+	)
+	w.done(theirs)
+	w.find(theirs)
+	return w, theirs
+}
+
+// find seeks candidates to the end.
+func (w *world) find(s *sources.Source) (calls int) {
+	w.Helper()
+	for more := true; more; calls++ {
+		var err error
+		if more, err = w.FindCandidates(w.Context(), "acme", s.ID, w.clock.Now().Add(-time.Hour)); err != nil {
+			w.Fatal(err)
+		}
+	}
+	return calls
+}
+
+// proposals tells what is proposed, a word for each candidate.
+func (w *world) proposals(s *sources.Source) string {
+	w.Helper()
+	var words []string
+	for after, more := "", true; more; {
+		all, next, err := w.Proposals(w.Context(), "acme", s.ID, after, 2)
+		if err != nil {
+			w.Fatal(err)
+		}
+		for _, p := range all {
+			for _, c := range p.Candidates {
+				sum := 0
+				for _, r := range c.Reasons {
+					sum += r.Points
+				}
+				if sum != c.Score || c.Name == "" {
+					w.Errorf("%+v", c)
+				}
+				word := p.ID + "=" + c.Account
+				if c.Ambiguous {
+					word += "?"
+				}
+				words = append(words, word+strings.Repeat("!", c.Contested))
+			}
+		}
+		after, more = next, next != ""
+	}
+	return strings.Join(words, " ")
+}
+
+func (w *world) decisions(s *sources.Source, rejected bool) string {
+	w.Helper()
+	all, _, err := w.Decisions(w.Context(), "acme", s.ID, rejected, "", 100)
+	if err != nil {
+		w.Fatal(err)
+	}
+	var words []string
+	for _, d := range all {
+		words = append(words, d.ID+"="+d.Account)
+	}
+	return strings.Join(words, " ")
+}
+
+// links returns all that is stored of links of a source.
+func (w *world) links(s *sources.Source) []string {
+	w.Helper()
+	var all []string
+	for _, shard := range "0123456789abcdef" {
+		items, err := w.table.Query(w.Context(), table.Query{Partition: "acme/sources/" + s.ID + "/links." + string(shard), Limit: 100, Consistent: true})
+		if err != nil {
+			w.Fatal(err)
+		}
+		for i := range items {
+			all = append(all, items[i].Sort+" "+string(items[i].Body))
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+func TestCandidatesOfWaitingRecordsAreFound(t *testing.T) {
+	w, s := matched(t)
+	if got, want := w.proposals(s), "a=A1 b=A2! c=A2! d=A3 e=A4? e=A5?"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	m, err := w.Matching(t.Context(), "acme", s.ID)
+	if err != nil || m.Computed == 0 || m.Accounts != 5 || m.Records != 6 || m.Proposed != 5 || m.Next != nil {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if all, _, err := w.Proposals(t.Context(), "globex", s.ID, "", 10); err != nil || len(all) != 0 {
+		t.Errorf("another workspace: %v, %v", all, err)
+	}
+}
+
+func TestTheNextSearchReplacesWhatWasFound(t *testing.T) {
+	w, s := matched(t)
+	for range 2 {
+		w.system.drop("theirs/companies", "b")
+		w.system.put("theirs/companies", row{"id": "a", "name": "Stark Ind."})
+		w.done(s)
+		w.find(s)
+		if got, want := w.proposals(s), "a=A3! c=A2 d=A3! e=A4? e=A5?"; got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
+func TestASearchGoesOnWhereItWasLeft(t *testing.T) {
+	w, s := matched(t)
+	for i := range 600 {
+		w.system.put("theirs/companies", row{"id": fmt.Sprintf("n%03d", i), "name": fmt.Sprintf("Initech %d", i)})
+	}
+	w.done(s)
+	if more, err := w.FindCandidates(t.Context(), "acme", s.ID, w.clock.Now().Add(-time.Hour)); err != nil || !more {
+		t.Fatalf("%v, %v", more, err)
+	}
+	if got := w.proposals(s); got != "a=A1 b=A2! c=A2! d=A3 e=A4? e=A5?" {
+		t.Errorf("what was found before is not there until then: %s", got)
+	}
+	m, err := w.Matching(t.Context(), "acme", s.ID)
+	if err != nil || m.Next == nil || m.Next.Records != 500 {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if calls := w.find(s); calls != 1 {
+		t.Errorf("%d calls", calls)
+	}
+	if m, err = w.Matching(t.Context(), "acme", s.ID); err != nil || m.Records != 606 || m.Next != nil {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
+func TestAMatchIsALinkByWhichTheNextRunGoes(t *testing.T) {
+	w, s := matched(t)
+	d, err := w.Accept(t.Context(), "acme", s.ID, "companies", "a", "A1", ann)
+	if err != nil || d.Label != "INITECH" || d.Name != "Initech GmbH" || d.Before != nil {
+		t.Fatalf("%+v, %v", d, err)
+	}
+	if got := w.proposals(s); strings.Contains(got, "a=") {
+		t.Errorf("it is proposed still: %s", got)
+	}
+	if got := w.decisions(s, false); got != "a=A1" {
+		t.Error(got)
+	}
+	if r := w.done(s); r.Waiting != 5 {
+		t.Errorf("%d wait", r.Waiting)
+	}
+	if got := w.show("accounts", "A1", "A1", "support_account_id"); !strings.Contains(got, `"a"`) {
+		t.Error(got)
+	}
+	var failure *core.Failure
+	if _, err := w.Accept(t.Context(), "acme", s.ID, "companies", "a", "A1", ann); !errors.As(err, &failure) || failure.Code != core.NotFound {
+		t.Errorf("accepted twice: %v", err)
+	}
+}
+
+func TestOnlyWhatIsProposedCanBeDecided(t *testing.T) {
+	w, s := matched(t)
+	for _, of := range [][3]string{{"companies", "a", "A2"}, {"companies", "f", "A1"}, {"people", "a", "A1"}, {"", "", ""}, {"companies", strings.Repeat("x", 5000), "A1"}, {strings.Repeat("x", 5000), "a", "A1"}} {
+		_, accepted := w.Accept(t.Context(), "acme", s.ID, of[0], of[1], of[2], ann)
+		_, rejected := w.Reject(t.Context(), "acme", s.ID, of[0], of[1], of[2], ann)
+		_, undone := w.Undo(t.Context(), "acme", s.ID, of[0], of[1], of[2])
+		for _, err := range []error{accepted, rejected, undone} {
+			if failure, ok := errors.AsType[*core.Failure](err); !ok || failure.Field != "account" {
+				t.Errorf("%.20v: %v", of, err)
+			}
+		}
+	}
+	if links := w.links(s); links != nil {
+		t.Error(links)
+	}
+}
+
+func TestWhatIsRejectedIsNotProposedAgain(t *testing.T) {
+	w, s := matched(t)
+	if _, err := w.Reject(t.Context(), "acme", s.ID, "companies", "e", "A4", ann); err != nil {
+		t.Fatal(err)
+	}
+	w.find(s)
+	if got := w.proposals(s); got != "a=A1 b=A2! c=A2! d=A3 e=A5?" {
+		t.Error(got)
+	}
+	if got := w.decisions(s, true); got != "e=A4" {
+		t.Error(got)
+	}
+	if d, err := w.Undo(t.Context(), "acme", s.ID, "companies", "e", "A4"); err != nil || !d.Rejected {
+		t.Errorf("%+v, %v", d, err)
+	}
+	if got := w.proposals(s); got != "a=A1 b=A2! c=A2! d=A3 e=A4? e=A5?" {
+		t.Error(got)
+	}
+}
+
+func TestUndoRestoresExactlyWhatWas(t *testing.T) {
+	w, s := matched(t)
+	// d has been linked before, which the next run would go by.
+	if err := w.SetLinks(t.Context(), "acme", s.ID, []sources.Link{{Stream: "companies", ID: "d", Account: "A5", By: "bob@example.com", Made: 7}}); err != nil {
+		t.Fatal(err)
+	}
+	links, proposals := w.links(s), w.proposals(s)
+	for range 2 {
+		if n, more, err := w.AcceptAll(t.Context(), "acme", s.ID, 50, ann); err != nil || n != 2 || more {
+			t.Fatalf("%d, %v, %v", n, more, err)
+		}
+		if got := w.links(s); len(got) != 2 || !strings.Contains(got[1], `"account":"A3"`) {
+			t.Errorf("%q", got)
+		}
+		for _, of := range [][2]string{{"a", "A1"}, {"d", "A3"}} {
+			if _, err := w.Undo(t.Context(), "acme", s.ID, "companies", of[0], of[1]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := w.links(s); !reflect.DeepEqual(got, links) {
+			t.Errorf("%q, before: %q", got, links)
+		}
+		if got := w.proposals(s) + w.decisions(s, false); got != proposals {
+			t.Error(got)
+		}
+	}
+}
+
+func TestALinkThatWasChangedSinceIsNotUndone(t *testing.T) {
+	w, s := matched(t)
+	if _, err := w.Accept(t.Context(), "acme", s.ID, "companies", "a", "A1", ann); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.SetLinks(t.Context(), "acme", s.ID, []sources.Link{{Stream: "companies", ID: "a", Account: "A5"}}); err != nil {
+		t.Fatal(err)
+	}
+	links := w.links(s)
+	_, err := w.Undo(t.Context(), "acme", s.ID, "companies", "a", "A1")
+	if failure, ok := errors.AsType[*core.Failure](err); !ok || failure.Code != core.Conflicting {
+		t.Error(err)
+	}
+	if got := w.links(s); !reflect.DeepEqual(got, links) {
+		t.Error(got)
+	}
+}
+
+func TestAcceptingAllLeavesWhatAPersonHasToTellApart(t *testing.T) {
+	w, s := matched(t)
+	for _, least := range []int{0, 101, -1} {
+		_, _, err := w.AcceptAll(t.Context(), "acme", s.ID, least, ann)
+		if failure, ok := errors.AsType[*core.Failure](err); !ok || failure.Field != "least" {
+			t.Errorf("%d: %v", least, err)
+		}
+	}
+	all, _, err := w.Proposals(t.Context(), "acme", s.ID, "", 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	best := max(all[0].Candidates[0].Score, all[3].Candidates[0].Score)
+	if best < 100 {
+		if n, _, err := w.AcceptAll(t.Context(), "acme", s.ID, best+1, ann); err != nil || n != 0 {
+			t.Errorf("%d, %v", n, err)
+		}
+	}
+	if n, more, err := w.AcceptAll(t.Context(), "acme", s.ID, 50, ann); err != nil || n != 2 || more {
+		t.Errorf("%d, %v, %v", n, more, err)
+	}
+	if got := w.decisions(s, false); got != "a=A1 d=A3" {
+		t.Error(got)
+	}
+	// Whoever is new may claim an account that is matched already.
+	w.system.put("theirs/companies", row{"id": "g", "name": "Initech"})
+	w.done(s)
+	w.find(s)
+	if n, _, err := w.AcceptAll(t.Context(), "acme", s.ID, 50, ann); err != nil || n != 0 {
+		t.Errorf("%d, %v", n, err)
+	}
+}
+
+func TestTheSystemOfRecordIsNotMatched(t *testing.T) {
+	w := newWorld(t)
+	s := w.source("ours", func(s *sources.Source) { s.SystemOfRecord = true })
+	_, err := w.FindCandidates(t.Context(), "acme", s.ID, w.clock.Now())
+	if failure, ok := errors.AsType[*core.Failure](err); !ok || failure.Field != "source" {
+		t.Error(err)
+	}
+}
+
+func TestNothingOfMatchingIsLeftOfADeletedSource(t *testing.T) {
+	w, s := matched(t)
+	if _, _, err := w.AcceptAll(t.Context(), "acme", s.ID, 50, ann); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Reject(t.Context(), "acme", s.ID, "companies", "e", "A4", ann); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Delete(t.Context(), "acme", s.ID); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := w.Matching(t.Context(), "acme", s.ID); err != nil || m.Computed != 0 {
+		t.Errorf("%+v, %v", m, err)
+	}
+	for _, part := range []string{"found.a", "found.b", "matched", "rejected", "state"} {
+		items, err := w.table.Query(t.Context(), table.Query{Partition: "acme/sources/" + s.ID + "/match." + part, Limit: 1, Consistent: true})
+		if err != nil || len(items) != 0 {
+			t.Errorf("%s: %v, %v", part, items, err)
+		}
+	}
+}
