@@ -576,11 +576,11 @@ func (r *run) settle(ctx context.Context, st *connector.Stream, plan *plan, reco
 			if o.waited == 0 {
 				wait++
 			}
-			if o.waited == 0 || o.told == nil || o.told.Message != trouble.Message {
-				op, err := r.wait(st, o, *trouble)
-				if err != nil {
-					return err
-				}
+			op, needed, err := r.wait(st, o, *trouble)
+			if err != nil {
+				return err
+			}
+			if needed {
 				ops = append(ops, op)
 			}
 			o.now.Hash = "" // there is something left to do
@@ -620,8 +620,9 @@ func (r *run) settle(ctx context.Context, st *connector.Stream, plan *plan, reco
 	return nil
 }
 
-// wait returns the write of a record that is to be tried again.
-func (r *run) wait(st *connector.Stream, o *one, trouble Problem) (table.Op, error) {
+// wait returns the write of a record that is to be tried again; none is needed if
+// it waits already, as it is and for the same reason.
+func (r *run) wait(st *connector.Stream, o *one, trouble Problem) (op table.Op, needed bool, err error) {
 	trouble.clip()
 	w := waiting{Problem: trouble, Since: o.waited}
 	if w.Since == 0 {
@@ -632,16 +633,17 @@ func (r *run) wait(st *connector.Stream, o *one, trouble Problem) (table.Op, err
 	}
 	text, err := json.Marshal(o.Value)
 	if err != nil {
-		return table.Op{}, err
+		return table.Op{}, false, err
 	}
 	if len(text) <= maxWaiting {
 		w.Record = text
 	}
 	body, err := json.Marshal(w)
 	if err != nil {
-		return table.Op{}, err
+		return table.Op{}, false, err
 	}
-	return table.Put(table.Item{Key: waitingKey(r.workspace, r.source.ID, st.Name, o.ID), Version: r.version(0), Body: body}, table.Condition{}), nil
+	needed = o.waited == 0 || o.told == nil || o.told.Message != trouble.Message || !o.again && !bytes.Equal(w.Record, o.kept)
+	return table.Put(table.Item{Key: waitingKey(r.workspace, r.source.ID, st.Name, o.ID), Version: r.version(0), Body: body}, table.Condition{}), needed, nil
 }
 
 // tell adds a problem to the report.

@@ -28,6 +28,8 @@ type one struct {
 	// the trouble it was in.
 	waited int64
 	told   *Problem
+	// kept is the record as it waits, if it does.
+	kept json.RawMessage
 	// again says that it is tried again because it has waited, not because the system
 	// has given it.
 	again bool

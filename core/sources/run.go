@@ -410,7 +410,7 @@ func (r *run) ones(ctx context.Context, st *connector.Stream, records []connecto
 			if err := json.Unmarshal(items[i].Body, &w); err != nil {
 				return nil, err
 			}
-			all[i].waited, all[i].told = max(w.Since, 1), &w.Problem
+			all[i].waited, all[i].told, all[i].kept = max(w.Since, 1), &w.Problem, w.Record
 		}
 	}
 	return all, nil

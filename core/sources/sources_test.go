@@ -441,3 +441,22 @@ func TestASourceThatIsDeletedLeavesNothingBehindButItsRecords(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestARecordThatChangesWhileItWaitsIsAppliedAsItIs(t *testing.T) {
+	w := newWorld(t)
+	s := w.source("a", func(s *sources.Source) { s.SystemOfRecord = true })
+	for _, subject := range []string{"before", "after"} {
+		w.system.put("a/tickets", row{"id": "k", "company": "c", "subject": subject, "state": "open", "created": 1_700_000_000})
+		for range 2 { // so that it is not read again later because windows overlap
+			if r := w.done(s); r.Waiting != 1 {
+				t.Fatalf("%d wait", r.Waiting)
+			}
+			w.clock.pass(time.Hour)
+		}
+	}
+	w.system.put("a/companies", row{"id": "c", "account_no": "A1", "name": "C", "joined": "2024-01-01"})
+	w.done(s)
+	if got := w.show("support_tickets", "A1", "k", "subject"); !strings.Contains(got, "after") {
+		t.Error(got)
+	}
+}
