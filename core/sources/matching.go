@@ -60,7 +60,8 @@ type Search struct {
 	Records  int   `json:"records"`
 	Proposed int   `json:"proposed"`
 
-	Shelf  string `json:"shelf"`
+	Shelf string `json:"shelf"`
+	// Stream is the place of the stream that is gone through among those of accounts.
 	Stream int    `json:"stream"`
 	After  string `json:"after,omitempty"`
 }
@@ -209,13 +210,9 @@ func (s *Store) FindCandidates(ctx context.Context, workspace, id string, until 
 	if err != nil {
 		return false, err
 	}
-	for next := m.Next; next.Stream < len(r.connector.Streams); {
-		st := &r.connector.Streams[next.Stream]
-		if !st.Accounts {
-			next.Stream++
-			continue
-		}
-		ops, last, err := r.candidates(ctx, st, next, index, names)
+	streams := slices.DeleteFunc(slices.Clone(r.connector.Streams), func(st connector.Stream) bool { return !st.Accounts })
+	for next := m.Next; next.Stream < len(streams); {
+		ops, last, err := r.candidates(ctx, &streams[next.Stream], next, index, names)
 		if err != nil {
 			return false, err
 		}
@@ -229,7 +226,7 @@ func (s *Store) FindCandidates(ctx context.Context, workspace, id string, until 
 		if err := s.putMatching(ctx, workspace, id, m, lock.Guard()); err != nil {
 			return false, err
 		}
-		if next.Stream < len(r.connector.Streams) && s.Now().After(until) {
+		if next.Stream < len(streams) && s.Now().After(until) {
 			return true, nil
 		}
 	}

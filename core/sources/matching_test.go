@@ -130,7 +130,7 @@ func TestTheNextSearchReplacesWhatWasFound(t *testing.T) {
 	w, s := matched(t)
 	for range 2 {
 		w.system.drop("theirs/companies", "b")
-		w.system.put("theirs/companies", row{"id": "a", "name": "Stark Ind."})
+		w.system.put("theirs/companies", row{"id": "a", "name": "Stark Industries Ltd"})
 		w.done(s)
 		w.find(s)
 		if got, want := w.proposals(s), "a=A3! c=A2 d=A3! e=A4? e=A5?"; got != want {
@@ -175,10 +175,11 @@ func TestAMatchIsALinkByWhichTheNextRunGoes(t *testing.T) {
 	if got := w.decisions(s, false); got != "a=A1" {
 		t.Error(got)
 	}
+	w.system.put("theirs/tickets", row{"id": "k", "company": "a", "subject": "Printer", "state": "open", "created": 1_700_000_000})
 	if r := w.done(s); r.Waiting != 5 {
 		t.Errorf("%d wait", r.Waiting)
 	}
-	if got := w.show("accounts", "A1", "A1", "support_account_id"); !strings.Contains(got, `"a"`) {
+	if got := w.show("support_tickets", "A1", "t-k", "subject"); !strings.Contains(got, "Printer") {
 		t.Error(got)
 	}
 	var failure *core.Failure
