@@ -81,7 +81,7 @@ var routes = slices.Concat([]route{
 	{method: http.MethodPost, path: "/profile/password", role: anybody, serve: changePassword, form: profilePage},
 	{method: http.MethodPost, path: "/profile/sessions/{id}/end", role: anybody, serve: endSession},
 	{method: http.MethodPost, path: "/profile/sessions/end-others", role: anybody, serve: endOtherSessions},
-}, credentialRoutes(), templateRoutes())
+}, credentialRoutes(), matchingRoutes(), templateRoutes())
 
 // section is a place in the navigation.
 type section struct {
@@ -101,6 +101,7 @@ var sections = []struct {
 	}},
 	{"Integrations", []section{
 		{"sources", "Sources", "link"},
+		{"matching", "Fuzzy matching", "good"},
 		{"credentials", "Credentials", "key"},
 	}},
 	{"Settings", []section{
@@ -126,6 +127,14 @@ var notices = map[string]string{
 	"source-paused":       "The source does not run by itself any more.",
 	"source-resumed":      "The source runs by itself again.",
 	"source-deleted":      "The source is deleted. The records that came from it stay.",
+	"matching-sought":     "The candidates were sought anew.",
+	"matching-goes-on":    "There are more records than can be compared at once: go on with the search.",
+	"matching-accepted":   "The match is accepted. The next run of the source goes by it.",
+	"matching-all":        "The matches are accepted. The next run of the source goes by them.",
+	"matching-more":       "As many matches as can be at once are accepted: accept all once more.",
+	"matching-none":       "No candidate has so many points and can be told from others: nothing was accepted.",
+	"matching-rejected":   "It is not a match, and is not proposed again.",
+	"matching-undone":     "The decision is taken back: all is linked as it was before.",
 	"taken-back":          "The invitation is taken back.",
 	"role-changed":        "The role is changed.",
 	"member-removed":      "The person no longer belongs to this workspace.",

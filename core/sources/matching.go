@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"tenure/core"
 	"tenure/core/access"
@@ -440,6 +441,9 @@ func (s *Store) contest(ctx context.Context, workspace, id, shelf string) error 
 // records that wait still: at most limit records, in the order of their ids, behind
 // those returned with next before.
 func (s *Store) Proposals(ctx context.Context, workspace, id, after string, limit int) (all []Proposal, next string, err error) {
+	if err := checkAfter(after); err != nil {
+		return nil, "", err
+	}
 	m, err := s.Matching(ctx, workspace, id)
 	if err != nil || m.Shelf == "" {
 		return nil, "", err
@@ -475,6 +479,16 @@ func (s *Store) Proposals(ctx context.Context, workspace, id, after string, limi
 	}
 }
 
+// isSort reports whether a text that comes from outside can be a sort key.
+func isSort(text string) bool { return len(text) <= table.MaxSortBytes && utf8.ValidString(text) }
+
+func checkAfter(after string) error {
+	if !isSort(after) {
+		return refuse(core.OutOfRange, "after", "'after' must be what an answer has had as next")
+	}
+	return nil
+}
+
 // undecided returns what of proposals is not decided: without candidates where that is
 // nothing, or where the record does not wait any more.
 func (s *Store) undecided(ctx context.Context, workspace, id string, proposals []Proposal) ([]Proposal, error) {
@@ -508,6 +522,9 @@ func (s *Store) undecided(ctx context.Context, workspace, id string, proposals [
 // Decisions returns the matches of a source, or what was rejected: at most limit of
 // them, in the order of their ids, behind those returned with next before.
 func (s *Store) Decisions(ctx context.Context, workspace, id string, rejected bool, after string, limit int) (all []Decision, next string, err error) {
+	if err := checkAfter(after); err != nil {
+		return nil, "", err
+	}
 	key := matchedKey(workspace, id, "", "")
 	if rejected {
 		key = rejectedKey(workspace, id, "", "", "")
@@ -537,7 +554,7 @@ func (s *Store) proposal(ctx context.Context, workspace, id, stream, native, acc
 	}
 	gone := refuse(core.NotFound, "account", "That is not proposed any more: it was decided, or has its account, or candidates were sought anew. Look at the page again")
 	key := proposalKey(workspace, id, m.Shelf, stream, native)
-	if m.Shelf == "" || native == "" || len(key.Sort) > table.MaxSortBytes {
+	if m.Shelf == "" || native == "" || !isSort(key.Sort) {
 		return nil, gone
 	}
 	items, err := s.Table.Get(ctx, []table.Key{key}, true)
@@ -689,7 +706,7 @@ func (s *Store) Reject(ctx context.Context, workspace, id, stream, native, accou
 func (s *Store) Undo(ctx context.Context, workspace, id, stream, native, account string) (*Decision, error) {
 	keys := []table.Key{matchedKey(workspace, id, stream, native), rejectedKey(workspace, id, stream, native, account)}
 	gone := refuse(core.NotFound, "account", "There is no such decision any more")
-	if native == "" || len(keys[1].Sort) > table.MaxSortBytes {
+	if native == "" || !isSort(keys[1].Sort) {
 		return nil, gone
 	}
 	items, err := s.Table.Get(ctx, keys, true)

@@ -190,7 +190,7 @@ func TestAMatchIsALinkByWhichTheNextRunGoes(t *testing.T) {
 
 func TestOnlyWhatIsProposedCanBeDecided(t *testing.T) {
 	w, s := matched(t)
-	for _, of := range [][3]string{{"companies", "a", "A2"}, {"companies", "f", "A1"}, {"people", "a", "A1"}, {"", "", ""}, {"companies", strings.Repeat("x", 5000), "A1"}, {strings.Repeat("x", 5000), "a", "A1"}} {
+	for _, of := range [][3]string{{"companies", "a", "A2"}, {"companies", "f", "A1"}, {"people", "a", "A1"}, {"", "", ""}, {"companies", "\xff", "A1"}, {"companies", strings.Repeat("x", 5000), "A1"}, {strings.Repeat("x", 5000), "a", "A1"}} {
 		_, accepted := w.Accept(t.Context(), "acme", s.ID, of[0], of[1], of[2], ann)
 		_, rejected := w.Reject(t.Context(), "acme", s.ID, of[0], of[1], of[2], ann)
 		_, undone := w.Undo(t.Context(), "acme", s.ID, of[0], of[1], of[2])
@@ -202,6 +202,15 @@ func TestOnlyWhatIsProposedCanBeDecided(t *testing.T) {
 	}
 	if links := w.links(s); links != nil {
 		t.Error(links)
+	}
+	for _, after := range []string{"\xff", strings.Repeat("x", 5000)} {
+		_, _, proposals := w.Proposals(t.Context(), "acme", s.ID, after, 10)
+		_, _, decisions := w.Decisions(t.Context(), "acme", s.ID, true, after, 10)
+		for _, err := range []error{proposals, decisions} {
+			if failure, ok := errors.AsType[*core.Failure](err); !ok || failure.Field != "after" {
+				t.Errorf("%.20q: %v", after, err)
+			}
+		}
 	}
 }
 
