@@ -197,11 +197,15 @@ func acceptMatches(s *server, r *request) (view, error) {
 		least = 0 // which is refused
 	}
 	accepted, more, err := s.Sources.AcceptAll(r.Context(), r.workspace(), of.ID, least, r.email())
-	if accepted > 0 { // also if it came no further
-		r.audit("match.all_accepted", fmt.Sprintf("%s: %d records, from %d points", of.Name, accepted, least))
-	}
-	if err != nil {
+	if err != nil && accepted == 0 {
 		return view{}, err
+	}
+	if err != nil { // what was accepted before is, and is to be told of
+		s.Log.Error("not all matches were accepted", "source", of.ID, "error", err)
+		more = true
+	}
+	if accepted > 0 {
+		r.audit("match.all_accepted", fmt.Sprintf("%s: %d records, from %d points", of.Name, accepted, least))
 	}
 	done := "matching-all"
 	switch {

@@ -131,7 +131,7 @@ var notices = map[string]string{
 	"matching-goes-on":    "There are more records than can be compared at once: go on with the search.",
 	"matching-accepted":   "The match is accepted. The next run of the source goes by it.",
 	"matching-all":        "The matches are accepted. The next run of the source goes by them.",
-	"matching-more":       "As many matches as can be at once are accepted: accept all once more.",
+	"matching-more":       "Many matches are accepted, and there may be more: accept all once more.",
 	"matching-none":       "No candidate has so many points and can be told from others: nothing was accepted.",
 	"matching-rejected":   "It is not a match, and is not proposed again.",
 	"matching-undone":     "The decision is taken back: all is linked as it was before.",

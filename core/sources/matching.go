@@ -32,7 +32,7 @@ const (
 	// longestMatching is for how long a search that was left is gone on with.
 	longestMatching = time.Hour
 	// acceptedTogether is how many matches are written in one transaction, two items
-	// each, and acceptedAtOnce how many AcceptAll accepts in one call.
+	// each, and acceptedAtOnce after how many AcceptAll comes to an end.
 	acceptedTogether = table.MaxTransactOps / 2
 	acceptedAtOnce   = 20 * acceptedTogether
 )
@@ -613,28 +613,45 @@ func (s *Store) AcceptAll(ctx context.Context, workspace, id string, least int, 
 		}
 		after, more = next, next != ""
 	}
-	for after, left := "", true; left; {
-		proposals, next, err := s.Proposals(ctx, workspace, id, after, acceptedTogether)
+	m, err := s.Matching(ctx, workspace, id)
+	if err != nil || m.Shelf == "" {
+		return 0, false, err
+	}
+	err = s.walkProposals(ctx, workspace, id, m.Shelf, func(proposals []Proposal) error {
+		if accepted >= acceptedAtOnce {
+			return errEnough
+		}
+		clear := slices.DeleteFunc(proposals, func(p Proposal) bool {
+			c := &p.Candidates[0]
+			return c.Score < least || c.Ambiguous || c.Contested > 0 || taken[c.Account]
+		})
+		open, err := s.undecided(ctx, workspace, id, clear)
 		if err != nil {
-			return accepted, false, err
+			return err
 		}
 		var decisions []*Decision
-		for i := range proposals {
-			if c := &proposals[i].Candidates[0]; c.Rank == 1 && c.Score >= least && !c.Ambiguous && c.Contested == 0 && !taken[c.Account] {
-				decisions = append(decisions, proposals[i].decision(0))
+		for i := range open {
+			// Where the best was rejected, a person has to look at the next best.
+			if c := open[i].Candidates; len(c) > 0 && c[0].Rank == 1 {
+				decisions = append(decisions, open[i].decision(0))
 			}
 		}
-		if err := s.match(ctx, workspace, id, by, decisions); err != nil {
-			return accepted, false, err
+		for group := range slices.Chunk(decisions, acceptedTogether) {
+			if err := s.match(ctx, workspace, id, by, group); err != nil {
+				return err
+			}
+			accepted += len(group)
 		}
-		accepted += len(decisions)
-		after, left = next, next != ""
-		if left && accepted >= acceptedAtOnce {
-			return accepted, true, nil
-		}
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		return accepted, true, nil
 	}
-	return accepted, false, nil
+	return accepted, false, err
 }
+
+// errEnough says that as many matches are accepted as are in one call.
+var errEnough = errors.New("enough")
 
 // errDecided says that a decision came too late.
 var errDecided = refuse(core.Conflicting, "account", "Somebody else has decided on it meanwhile: look at the page again")

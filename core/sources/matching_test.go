@@ -188,6 +188,19 @@ func TestAMatchIsALinkByWhichTheNextRunGoes(t *testing.T) {
 	}
 }
 
+func TestWhoeverHasAnAccountSinceIsNotProposed(t *testing.T) {
+	w, s := matched(t)
+	w.system.put("theirs/companies", row{"id": "a", "account_no": "A1", "name": "INITECH"})
+	w.done(s)
+	if got := w.proposals(s); got != "b=A2! c=A2! d=A3 e=A4? e=A5?" {
+		t.Error(got)
+	}
+	_, err := w.Accept(t.Context(), "acme", s.ID, "companies", "a", "A1", ann)
+	if failure, ok := errors.AsType[*core.Failure](err); !ok || failure.Code != core.NotFound {
+		t.Error(err)
+	}
+}
+
 func TestOnlyWhatIsProposedCanBeDecided(t *testing.T) {
 	w, s := matched(t)
 	for _, of := range [][3]string{{"companies", "a", "A2"}, {"companies", "f", "A1"}, {"people", "a", "A1"}, {"", "", ""}, {"companies", "\xff", "A1"}, {"companies", strings.Repeat("x", 5000), "A1"}, {strings.Repeat("x", 5000), "a", "A1"}} {
@@ -282,6 +295,9 @@ func TestALinkThatWasChangedSinceIsNotUndone(t *testing.T) {
 
 func TestAcceptingAllLeavesWhatAPersonHasToTellApart(t *testing.T) {
 	w, s := matched(t)
+	if n, more, err := w.AcceptAll(t.Context(), "globex", s.ID, 50, ann); err != nil || n != 0 || more {
+		t.Errorf("%d, %v, %v", n, more, err)
+	}
 	for _, least := range []int{0, 101, -1} {
 		_, _, err := w.AcceptAll(t.Context(), "acme", s.ID, least, ann)
 		if failure, ok := errors.AsType[*core.Failure](err); !ok || failure.Field != "least" {
@@ -298,7 +314,16 @@ func TestAcceptingAllLeavesWhatAPersonHasToTellApart(t *testing.T) {
 			t.Errorf("%d, %v", n, err)
 		}
 	}
-	if n, more, err := w.AcceptAll(t.Context(), "acme", s.ID, 50, ann); err != nil || n != 2 || more {
+	if _, err := w.Reject(t.Context(), "acme", s.ID, "companies", "d", "A3", ann); err != nil {
+		t.Fatal(err)
+	}
+	if n, more, err := w.AcceptAll(t.Context(), "acme", s.ID, 50, ann); err != nil || n != 1 || more {
+		t.Errorf("what is rejected is accepted: %d, %v, %v", n, more, err)
+	}
+	if _, err := w.Undo(t.Context(), "acme", s.ID, "companies", "d", "A3"); err != nil {
+		t.Fatal(err)
+	}
+	if n, more, err := w.AcceptAll(t.Context(), "acme", s.ID, 50, ann); err != nil || n != 1 || more {
 		t.Errorf("%d, %v, %v", n, more, err)
 	}
 	if got := w.decisions(s, false); got != "a=A1 d=A3" {
