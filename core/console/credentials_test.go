@@ -139,10 +139,12 @@ func TestAccessIsGrantedByWhoWasSentForIt(t *testing.T) {
 
 	state := begin()
 	for name, try := range map[string]func() answer{
-		"another state":   func() answer { return back(b, url.Values{"state": {s.ID + ".made-up"}, "code": {"good"}}) },
-		"no state":        func() answer { return back(b, url.Values{"code": {"good"}}) },
-		"another person":  func() answer { return back(bob, url.Values{"state": {state}, "code": {"good"}}) },
-		"another's state": func() answer { return back(w.as("globex", "eve@example.com", identity.Admin), url.Values{"state": {state}, "code": {"good"}}) },
+		"another state":  func() answer { return back(b, url.Values{"state": {s.ID + ".made-up"}, "code": {"good"}}) },
+		"no state":       func() answer { return back(b, url.Values{"code": {"good"}}) },
+		"another person": func() answer { return back(bob, url.Values{"state": {state}, "code": {"good"}}) },
+		"another's state": func() answer {
+			return back(w.as("globex", "eve@example.com", identity.Admin), url.Values{"state": {state}, "code": {"good"}})
+		},
 	} {
 		if a := try(); a.status < 400 || p.tokens > 0 {
 			t.Errorf("%s: %d, %d tokens", name, a.status, p.tokens)
