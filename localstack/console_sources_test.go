@@ -57,4 +57,17 @@ func TestConsoleSources(t *testing.T) {
 	ann.Press("Store")
 	ann.See("The credentials are stored, sealed", "Test connection")
 	ann.Inspect("credential")
+
+	command(`[{"id": "cus_1", "object": "customer", "name": "ACME Inc.", "email": "it@acme-billing.example", "created": 1700000000, "metadata": {}}]`, "import", "Billing", "customers")
+	ann.open("Fuzzy matching")
+	ann.Inspect("matching-sources")
+	ann.Follow("Billing")
+	ann.Press("Seek candidates")
+	ann.See("The candidates were sought anew", "ACME Inc.", "1042")
+	ann.Inspect("matching")
+	ann.Press("Accept ACME Inc. as Acme")
+	ann.See("The match is accepted")
+	ann.Follow("Matched")
+	ann.See("ACME Inc.", "1042")
+	ann.Inspect("matching-matched")
 }
