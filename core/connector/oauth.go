@@ -287,6 +287,17 @@ func AuthorizeURL(ctx context.Context, c Config, credentials *Credentials, redir
 	return config.AuthCodeURL(state, options...), nil
 }
 
+// Scopes returns the scopes that AuthorizeURL asks for, by the way to authenticate
+// that is called auth; none where the system has its own.
+func Scopes(ctx context.Context, c Config, auth string) ([]string, error) {
+	s, o, err := granting(ctx, c, &Credentials{Auth: auth})
+	if err != nil {
+		return nil, err
+	}
+	scopes, err := s.scopes(ctx, o)
+	return strings.Fields(scopes), err
+}
+
 // Exchange exchanges the code that a person has come back with for a token
 // (RFC 6749, section 4.1.3).
 func Exchange(ctx context.Context, c Config, credentials *Credentials, redirect, code, verifier string) (*Token, error) {

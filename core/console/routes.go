@@ -81,7 +81,7 @@ var routes = slices.Concat([]route{
 	{method: http.MethodPost, path: "/profile/password", role: anybody, serve: changePassword, form: profilePage},
 	{method: http.MethodPost, path: "/profile/sessions/{id}/end", role: anybody, serve: endSession},
 	{method: http.MethodPost, path: "/profile/sessions/end-others", role: anybody, serve: endOtherSessions},
-}, credentialRoutes(), matchingRoutes(), templateRoutes())
+}, credentialRoutes(), oauthRoutes(), matchingRoutes(), templateRoutes())
 
 // section is a place in the navigation.
 type section struct {
@@ -103,6 +103,7 @@ var sections = []struct {
 		{"sources", "Sources", "link"},
 		{"matching", "Fuzzy matching", "good"},
 		{"credentials", "Credentials", "key"},
+		{"oauth", "OAuth", "key"},
 	}},
 	{"Settings", []section{
 		{"keys", "API keys", "key"},
@@ -121,6 +122,7 @@ var notices = map[string]string{
 	"email-key-made":      "There is a next key. Publish its record beside the one in use, then check.",
 	"email-removed":       "The domain is removed, and its keys are deleted. Its records in DNS may go now.",
 	"access-granted":      "Access is granted. Test the connection next.",
+	"access-forgotten":    "The source is disconnected. What the system has granted to the app is taken away there.",
 	"credentials-stored":  "The credentials are stored, sealed. Test the connection next.",
 	"credentials-deleted": "The credentials are deleted.",
 	"source-asked":        "The source runs as soon as there is room for it.",

@@ -70,6 +70,13 @@ var examples = map[string]func(w *world, workspace string) example{
 	"POST /sources/{id}/connect": func(w *world, workspace string) example {
 		return example{path: w.books(workspace) + "/connect", done: "access.asked"}
 	},
+	"GET /oauth": func(w *world, workspace string) example {
+		w.books(workspace)
+		return example{path: "/oauth"}
+	},
+	"POST /sources/{id}/disconnect": func(w *world, workspace string) example {
+		return example{path: w.connected(workspace) + "/disconnect", done: "access.forgotten"}
+	},
 	"GET /oauth/callback": func(w *world, workspace string) example {
 		return example{path: "/oauth/callback?" + w.answered(workspace).Encode(), done: "access.granted"}
 	},

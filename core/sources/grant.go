@@ -60,7 +60,48 @@ func (s *Store) granting(ctx context.Context, workspace, id string) (*Source, co
 		return nil, connector.Config{}, nil, err
 	}
 	c, err := s.open(ctx, workspace, key, stored)
-	return source, connector.Config{Connector: s.Connector(source.Connector), Settings: source.Settings, Transport: s.Transport, Now: s.Now, Sleep: s.Sleep}, c, err
+	return source, s.config(source), c, err
+}
+
+// config returns with what access to a source's system is granted.
+func (s *Store) config(source *Source) connector.Config {
+	return connector.Config{Connector: s.Connector(source.Connector), Settings: source.Settings, Transport: s.Transport, Now: s.Now, Sleep: s.Sleep}
+}
+
+// Scopes returns the scopes that a source asks for, by the way to authenticate that
+// is called auth, in which a person grants access. An error of package connector
+// says that the source's settings yield none.
+func (s *Store) Scopes(ctx context.Context, source *Source, auth string) ([]string, error) {
+	return connector.Scopes(ctx, s.config(source), auth)
+}
+
+// Disconnect forgets the token that a person's grant has led to, and keeps the app's
+// id and secret. by is the e-mail address of who does so. The system is told nothing.
+func (s *Store) Disconnect(ctx context.Context, workspace string, source *Source, by string) error {
+	if source.Credentials != "" {
+		return refuse(core.Conflicting, "credentials", "The source uses the credentials of another one: disconnect that")
+	}
+	key := source.credentialsKey(workspace)
+	for {
+		stored, err := s.loadSealed(ctx, key)
+		if err != nil {
+			return err
+		}
+		if stored == nil || !stored.Granted {
+			return refuse(core.Conflicting, "credentials", "Nobody has granted access to the system")
+		}
+		c, err := s.open(ctx, workspace, key, stored)
+		if err != nil {
+			return err
+		}
+		c.Token = nil
+		about := stored.Credential
+		about.By, about.Updated = by, s.Now().UnixMilli()
+		err = s.storeSealed(ctx, workspace, key, c, about, stored.version)
+		if !errors.Is(err, table.ErrConflict) {
+			return err
+		}
+	}
 }
 
 // Authorize returns where somebody has to go to grant access to the system, and
