@@ -81,7 +81,7 @@ var routes = slices.Concat([]route{
 	{method: http.MethodPost, path: "/profile/password", role: anybody, serve: changePassword, form: profilePage},
 	{method: http.MethodPost, path: "/profile/sessions/{id}/end", role: anybody, serve: endSession},
 	{method: http.MethodPost, path: "/profile/sessions/end-others", role: anybody, serve: endOtherSessions},
-}, credentialRoutes(), oauthRoutes(), matchingRoutes(), templateRoutes())
+}, credentialRoutes(), oauthRoutes(), mappingRoutes(), matchingRoutes(), templateRoutes())
 
 // section is a place in the navigation.
 type section struct {
@@ -128,6 +128,7 @@ var notices = map[string]string{
 	"source-asked":        "The source runs as soon as there is room for it.",
 	"source-paused":       "The source does not run by itself any more.",
 	"source-resumed":      "The source runs by itself again.",
+	"source-mapped":       "The mapping is saved. The next run of the source goes by it.",
 	"source-deleted":      "The source is deleted. The records that came from it stay.",
 	"matching-sought":     "The candidates were sought anew.",
 	"matching-goes-on":    "There are more records than can be compared at once: go on with the search.",

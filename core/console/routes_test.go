@@ -80,6 +80,12 @@ var examples = map[string]func(w *world, workspace string) example{
 	"GET /oauth/callback": func(w *world, workspace string) example {
 		return example{path: "/oauth/callback?" + w.answered(workspace).Encode(), done: "access.granted"}
 	},
+	"GET /sources/{id}/mapping": func(w *world, workspace string) example {
+		return example{path: w.billing(workspace) + "/mapping"}
+	},
+	"POST /sources/{id}/mapping": func(w *world, workspace string) example {
+		return example{path: w.billing(workspace) + "/mapping", form: url.Values{"location": {"id"}}, done: "source.mapped"}
+	},
 	"GET /sources": func(w *world, workspace string) example {
 		w.source(workspace)
 		return example{path: "/sources"}
