@@ -47,11 +47,11 @@ func mappingPage(s *server, r *request) (view, error) {
 	}
 	data := mappingData{Source: of, Locations: []location{}}
 	c := s.Sources.Connector(of.Source.Connector)
-	chosen, record := of.Source.Location, of.Source.SystemOfRecord
+	chosen := of.Source.Location
+	data.SystemOfRecord = of.Source.SystemOfRecord
 	if r.failure != nil { // the form is shown as it was entered
-		chosen, record = r.form.Get("location"), r.form.Get("system_of_record") != ""
+		chosen, data.SystemOfRecord = r.form.Get("location"), record(r)
 	}
-	data.SystemOfRecord = record
 	for _, l := range c.Locations {
 		data.Locations = append(data.Locations, location{l.Name, l.Title, l.Doc, l.Best, l.Path, streamTitle(c, l.Stream), l.Name == of.Source.Location, l.Name == chosen})
 	}
@@ -71,12 +71,22 @@ func streamTitle(c *connector.Connector, name string) string {
 	return name
 }
 
+// record reports whether a form makes the source the System of Record: a box that
+// is not checked is not sent, and a program says false.
+func record(r *request) bool {
+	value := r.form.Get("system_of_record")
+	return value != "" && value != "false"
+}
+
 func setLocation(s *server, r *request) (view, error) {
 	source, err := s.Sources.Get(r.Context(), r.workspace(), r.PathValue("id"))
 	if err != nil {
 		return view{}, err
 	}
-	source.Location, source.SystemOfRecord = r.form.Get("location"), r.form.Get("system_of_record") != ""
+	if name := r.form.Get("location"); name != "" {
+		source.Location = name
+	}
+	source.SystemOfRecord = record(r)
 	if err := s.Sources.Update(r.Context(), r.workspace(), source); err != nil {
 		return view{}, err
 	}

@@ -44,8 +44,14 @@ func TestWhereTheAccountIDIsIsChosenInTheConsole(t *testing.T) {
 	if s := stored(); s.Location != other.Name {
 		t.Errorf("%+v", s)
 	}
+	if a := b.post(path+"/mapping", url.Values{"system_of_record": {"false"}}); a.status != http.StatusSeeOther {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if s := stored(); s.Location != other.Name || s.SystemOfRecord {
+		t.Errorf("what was not given is changed: %+v", s)
+	}
 	b.get(path).shows(t, "The account_id is read from: "+other.Title[:4])
-	b.get("/audit").shows(t, "Billing acme")
+	b.get("/audit").shows(t, "source.mapped")
 	v := w.as("acme", "bob@example.com", identity.Viewer)
 	if a := v.get(path + "/mapping"); a.status != http.StatusOK || strings.Contains(a.body, "<select id=\"location\"") {
 		t.Errorf("a viewer is offered to choose: %d", a.status)

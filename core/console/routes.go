@@ -128,7 +128,7 @@ var notices = map[string]string{
 	"source-asked":        "The source runs as soon as there is room for it.",
 	"source-paused":       "The source does not run by itself any more.",
 	"source-resumed":      "The source runs by itself again.",
-	"source-mapped":       "The mapping is saved. The next run of the source goes by it.",
+	"source-mapped":       "The mapping is saved. Records are placed by it as they are read: read all records anew to have it everywhere.",
 	"source-deleted":      "The source is deleted. The records that came from it stay.",
 	"matching-sought":     "The candidates were sought anew.",
 	"matching-goes-on":    "There are more records than can be compared at once: go on with the search.",
