@@ -196,6 +196,13 @@ func (r *request) auditIn(workspace, action, object string) {
 	r.audited = append(r.audited, audited{workspace, e})
 }
 
+// on reports whether a box of the form is checked: one that is not is not sent, and a
+// program says false.
+func (r *request) on(name string) bool {
+	value := r.form.Get(name)
+	return value != "" && value != "false"
+}
+
 // client returns where the request comes from.
 func (r *request) client() identity.Client {
 	address := r.RemoteAddr

@@ -165,6 +165,13 @@ func TestAccessIsGrantedByWhoWasSentForIt(t *testing.T) {
 		t.Errorf("a bad code: %d %s", a.status, a.body)
 	}
 	state = begin()
+	if a := b.post(path+"/disconnect", nil); a.status != http.StatusSeeOther {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if a := back(b, url.Values{"state": {state}, "code": {"good"}}); a.status < 400 || p.tokens != 1 {
+		t.Errorf("after it was disconnected: %d", a.status)
+	}
+	state = begin()
 	w.ms.Add(11 * 60 * 1000)
 	if a := back(b, url.Values{"state": {state}, "code": {"good"}}); a.status < 400 || p.tokens != 1 {
 		t.Errorf("after eleven minutes: %d", a.status)

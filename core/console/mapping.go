@@ -50,7 +50,7 @@ func mappingPage(s *server, r *request) (view, error) {
 	chosen := of.Source.Location
 	data.SystemOfRecord = of.Source.SystemOfRecord
 	if r.failure != nil { // the form is shown as it was entered
-		chosen, data.SystemOfRecord = r.form.Get("location"), record(r)
+		chosen, data.SystemOfRecord = r.form.Get("location"), r.on("system_of_record")
 	}
 	for _, l := range c.Locations {
 		data.Locations = append(data.Locations, location{l.Name, l.Title, l.Doc, l.Best, l.Path, streamTitle(c, l.Stream), l.Name == of.Source.Location, l.Name == chosen})
@@ -71,13 +71,6 @@ func streamTitle(c *connector.Connector, name string) string {
 	return name
 }
 
-// record reports whether a form makes the source the System of Record: a box that
-// is not checked is not sent, and a program says false.
-func record(r *request) bool {
-	value := r.form.Get("system_of_record")
-	return value != "" && value != "false"
-}
-
 func setLocation(s *server, r *request) (view, error) {
 	source, err := s.Sources.Get(r.Context(), r.workspace(), r.PathValue("id"))
 	if err != nil {
@@ -86,7 +79,7 @@ func setLocation(s *server, r *request) (view, error) {
 	if name := r.form.Get("location"); name != "" {
 		source.Location = name
 	}
-	source.SystemOfRecord = record(r)
+	source.SystemOfRecord = r.on("system_of_record")
 	if err := s.Sources.Update(r.Context(), r.workspace(), source); err != nil {
 		return view{}, err
 	}

@@ -181,7 +181,7 @@ func runSource(s *server, r *request) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	full := r.form.Get("full") != ""
+	full := r.on("full")
 	if err := s.Sources.Ask(r.Context(), r.workspace(), of.Source.ID, full); err != nil {
 		return view{}, err
 	}
@@ -194,7 +194,7 @@ func pauseSource(s *server, r *request) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	of.Source.Paused = r.form.Get("paused") != ""
+	of.Source.Paused = r.on("paused")
 	if err := s.Sources.Update(r.Context(), r.workspace(), of.Source); err != nil {
 		return view{}, err
 	}

@@ -170,6 +170,9 @@ func (s *Store) SetCredentials(ctx context.Context, workspace string, source *So
 			}
 		}
 	}
+	if err := s.forgetGrant(ctx, workspace, source); err != nil {
+		return err
+	}
 	key := source.credentialsKey(workspace)
 	for {
 		stored, err := s.loadSealed(ctx, key)
@@ -214,7 +217,9 @@ func (s *Store) SetToken(ctx context.Context, workspace string, source *Source, 
 
 // DeleteCredentials removes the credentials of a source.
 func (s *Store) DeleteCredentials(ctx context.Context, workspace string, source *Source) error {
-	return errors.Join(s.Table.Write(ctx, []table.Op{table.Delete(source.credentialsKey(workspace), table.Condition{})}, nil)...)
+	return errors.Join(s.Table.Write(ctx, []table.Op{
+		table.Delete(source.credentialsKey(workspace), table.Condition{}), table.Delete(grantKey(workspace, source.ID), table.Condition{}),
+	}, nil)...)
 }
 
 func authOf(c *connector.Connector, name string) *connector.Auth {

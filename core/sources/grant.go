@@ -42,6 +42,12 @@ func digestOf(text string) string {
 
 var errGrant = &core.Failure{Code: core.NotFound, Field: "state", Message: "This is not the answer to anything that was asked within ten minutes: connect again"}
 
+// forgetGrant has what somebody may still answer lead nowhere, as the credentials
+// that they were sent with are not to be used any more.
+func (s *Store) forgetGrant(ctx context.Context, workspace string, source *Source) error {
+	return errors.Join(s.Table.Write(ctx, []table.Op{table.Delete(grantKey(workspace, source.ID), table.Condition{})}, nil)...)
+}
+
 // granting returns what a grant of a source goes through, with its credentials.
 func (s *Store) granting(ctx context.Context, workspace, id string) (*Source, connector.Config, *connector.Credentials, error) {
 	source, err := s.Get(ctx, workspace, id)
@@ -80,6 +86,9 @@ func (s *Store) Scopes(ctx context.Context, source *Source, auth string) ([]stri
 func (s *Store) Disconnect(ctx context.Context, workspace string, source *Source, by string) error {
 	if source.Credentials != "" {
 		return refuse(core.Conflicting, "credentials", "The source uses the credentials of another one: disconnect that")
+	}
+	if err := s.forgetGrant(ctx, workspace, source); err != nil {
+		return err
 	}
 	key := source.credentialsKey(workspace)
 	for {
