@@ -35,6 +35,7 @@ func TestConsoleSources(t *testing.T) {
 	p.done(testKey, http.MethodPost, "/account_contacts", `{"records": [{"account_id": "1042", "user_id": "a", "first_name": "Ann", "last_name": "Lee", "email": "ann@acme.example"}]}`)
 	command(`{"connector": "delighted", "name": "Survey"}`, "add")
 	command(`{"connector": "stripe", "name": "Billing", "every": 1440}`, "add")
+	command(`{"connector": "xero", "name": "Books", "prefix": "xero-"}`, "add")
 	command(delightedExport, "import", "Survey", "survey_responses")
 
 	ann.Visit("/admin/sources")
@@ -70,4 +71,12 @@ func TestConsoleSources(t *testing.T) {
 	ann.Follow("Matched")
 	ann.See("ACME Inc.", "1042")
 	ann.Inspect("matching-matched")
+
+	ann.open("OAuth")
+	ann.See("Books", "Xero")
+	ann.Inspect("oauth")
+	ann.Visit("/admin/sources")
+	ann.Follow("Books")
+	ann.Follow("Mapping")
+	ann.Inspect("mapping")
 }

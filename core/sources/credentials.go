@@ -192,14 +192,25 @@ func (s *Store) SetCredentials(ctx context.Context, workspace string, source *So
 
 // SetToken stores the token that a person's grant has led to.
 func (s *Store) SetToken(ctx context.Context, workspace string, source *Source, token *connector.Token, by string) error {
+	return s.changeToken(ctx, workspace, source, token, by, func(stored *sealed) error {
+		if stored == nil {
+			return refuse(core.NotFound, "credentials", "There are no credentials that access was granted to")
+		}
+		return nil
+	})
+}
+
+// changeToken stores another token with the credentials of a source, or none, if
+// what is stored passes a check.
+func (s *Store) changeToken(ctx context.Context, workspace string, source *Source, token *connector.Token, by string, check func(*sealed) error) error {
 	key := source.credentialsKey(workspace)
 	for {
 		stored, err := s.loadSealed(ctx, key)
+		if err == nil {
+			err = check(stored)
+		}
 		if err != nil {
 			return err
-		}
-		if stored == nil {
-			return refuse(core.NotFound, "credentials", "There are no credentials that access was granted to")
 		}
 		c, err := s.open(ctx, workspace, key, stored)
 		if err != nil {

@@ -90,27 +90,12 @@ func (s *Store) Disconnect(ctx context.Context, workspace string, source *Source
 	if err := s.forgetGrant(ctx, workspace, source); err != nil {
 		return err
 	}
-	key := source.credentialsKey(workspace)
-	for {
-		stored, err := s.loadSealed(ctx, key)
-		if err != nil {
-			return err
-		}
+	return s.changeToken(ctx, workspace, source, nil, by, func(stored *sealed) error {
 		if stored == nil || !stored.Granted {
 			return refuse(core.Conflicting, "credentials", "Nobody has granted access to the system")
 		}
-		c, err := s.open(ctx, workspace, key, stored)
-		if err != nil {
-			return err
-		}
-		c.Token = nil
-		about := stored.Credential
-		about.By, about.Updated = by, s.Now().UnixMilli()
-		err = s.storeSealed(ctx, workspace, key, c, about, stored.version)
-		if !errors.Is(err, table.ErrConflict) {
-			return err
-		}
-	}
+		return nil
+	})
 }
 
 // Authorize returns where somebody has to go to grant access to the system, and
