@@ -45,43 +45,25 @@ type PreviewedStream struct {
 	Records []Previewed `json:"records"`
 }
 
-// Preview connects to the system and reads the first records of each stream, or
-// those of one, and tells what would become of them. It writes nothing. A
-// *core.Failure or an error of package connector says what is wrong with settings
-// or credentials.
+// Preview connects to the system as a source says, which may be a stored one or
+// one that is to be, reads the first records of each stream, or those of one, and
+// tells what would become of them. It writes nothing. A *core.Failure or an error
+// of package connector says what is wrong with settings or credentials.
 //
 // Records that others name but that have not been read are not known, so that a
 // preview of a source that never ran may show more mismatches than a run will have.
-func (s *Store) Preview(ctx context.Context, workspace, id, stream string) ([]PreviewedStream, error) {
-	source, err := s.Get(ctx, workspace, id)
+func (s *Store) Preview(ctx context.Context, workspace string, source *Source, stream string) ([]PreviewedStream, error) {
+	r, err := s.try(ctx, workspace, source)
 	if err != nil {
-		return nil, err
-	}
-	over := *s
-	over.Table = table.NewOverlay(s.Table)
-	over.Engine = s.Engine.On(over.Table)
-	r := &run{Store: &over, workspace: workspace, source: source, state: newState(), together: 1, shown: true, full: true}
-	r.state.Run = &stateRun{}
-	r.report = &r.state.Run.Run
-	if err := r.open(ctx); err != nil {
-		return nil, err
-	}
-	// The token may have to be refreshed; that is the one thing to be kept.
-	if err := r.session.Check(ctx); err != nil {
 		return nil, err
 	}
 	var all []PreviewedStream
 	for i := range r.connector.Streams {
 		st := &r.connector.Streams[i]
-		wanted := stream == "" || stream == st.Name
-		if !r.source.reads(st) || !wanted && !r.plans[st.Name].remembered {
+		if !r.source.reads(st) || stream != "" && stream != st.Name || len(r.plans[st.Name].feeds) == 0 {
 			continue
 		}
-		page, err := r.session.Page(ctx, st, r.session.Begin(st, connector.Last{}, true))
-		if err != nil {
-			return nil, err
-		}
-		records, err := r.ones(ctx, st, page.Records)
+		records, _, err := r.sample(ctx, st, previewed)
 		if err != nil {
 			return nil, err
 		}
@@ -98,9 +80,6 @@ func (s *Store) Preview(ctx context.Context, workspace, id, stream string) ([]Pr
 		if err := r.apply(ctx, st, slices.Clone(records)); err != nil {
 			return nil, err
 		}
-		if !wanted || len(r.plans[st.Name].feeds) == 0 {
-			continue
-		}
 		shown := PreviewedStream{Stream: st.Name, Title: st.Title, Records: []Previewed{}}
 		for i, o := range records[:min(len(records), previewed)] {
 			p := Previewed{ID: o.ID, Label: o.label, Source: was[i], Account: o.account, Problem: o.why, Made: o.shown}
@@ -112,6 +91,68 @@ func (s *Store) Preview(ctx context.Context, workspace, id, stream string) ([]Pr
 		all = append(all, shown)
 	}
 	return all, nil
+}
+
+// try returns a run of a source, be it stored or not, of which nothing is kept but
+// a token that had to be refreshed. A *core.Failure names a setting that cannot be.
+func (s *Store) try(ctx context.Context, workspace string, source *Source) (*run, error) {
+	all, err := s.List(ctx, workspace)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.check(source, all); err != nil {
+		return nil, err
+	}
+	over := *s
+	over.Table = table.NewOverlay(s.Table)
+	over.Engine = s.Engine.On(over.Table)
+	r := &run{Store: &over, workspace: workspace, source: source, state: newState(), together: 1, shown: true, full: true, sampled: map[string]bool{}}
+	r.state.Run = &stateRun{}
+	r.report = &r.state.Run.Run
+	if err := r.open(ctx); err != nil {
+		return nil, err
+	}
+	return r, r.session.Check(ctx)
+}
+
+// sample reads the first records of a stream, whole pages until there are so many,
+// and reports whether there are more. The first page of each stream whose records
+// they are joined with, or find their account through, is applied before.
+func (r *run) sample(ctx context.Context, st *connector.Stream, atLeast int) (records []*one, more bool, err error) {
+	r.sampled[st.Name] = true
+	var needed []string
+	for _, j := range st.Joins {
+		needed = append(needed, j.Stream)
+	}
+	for _, route := range st.Account {
+		needed = append(needed, route.Via)
+	}
+	for _, name := range needed {
+		if of := streamOf(r.connector, name); of != nil && r.source.reads(of) && !r.sampled[name] {
+			first, _, err := r.sample(ctx, of, 1)
+			if err != nil {
+				return nil, false, err
+			}
+			if err := r.apply(ctx, of, first); err != nil {
+				return nil, false, err
+			}
+		}
+	}
+	at := r.session.Begin(st, connector.Last{}, true)
+	for {
+		page, err := r.session.Page(ctx, st, at)
+		if err != nil {
+			return nil, false, err
+		}
+		ones, err := r.ones(ctx, st, page.Records)
+		if err != nil {
+			return nil, false, err
+		}
+		if records = append(records, ones...); page.Last || len(records) >= atLeast {
+			return records, !page.Last, nil
+		}
+		at = page.Next
+	}
 }
 
 // show returns what has become of a record of ours that was uploaded alone.

@@ -56,11 +56,12 @@ type run struct {
 
 	state    *state
 	report   *Run
-	lock     *access.Lock // nil in a preview
-	problems []Problem    // not written down yet
-	hashes   []uint64     // of the pass, not written down yet
-	written  time.Time    // when it was last written down how far it came
-	shown    bool         // what is made of records is kept, to be shown
+	lock     *access.Lock    // nil in a preview
+	problems []Problem       // not written down yet
+	hashes   []uint64        // of the pass, not written down yet
+	written  time.Time       // when it was last written down how far it came
+	shown    bool            // what is made of records is kept, to be shown
+	sampled  map[string]bool // streams of which a trial has read the first records
 }
 
 // plan is what is done with the records of a stream.

@@ -320,14 +320,14 @@ func TestAPreviewShowsWhatWouldHappenAndWritesNothing(t *testing.T) {
 	w.someRows("one")
 	s := w.source("one", sor)
 	before := w.writes
-	all, err := w.Preview(t.Context(), "acme", s.ID, "")
+	all, err := w.Preview(t.Context(), "acme", s, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if w.writes != before {
 		t.Errorf("it has written %d times", w.writes-before)
 	}
-	if len(all) != 3 || len(all[0].Records) != 3 || all[0].Records[0].Account != "1042" || all[0].Records[0].Made[0].What != "inserted" || all[0].Records[2].Problem == nil ||
+	if len(all) != 3 || len(all[0].Records) != 4 || all[0].Records[0].Account != "1042" || all[0].Records[0].Made[0].What != "inserted" || all[0].Records[2].Problem == nil ||
 		len(all[2].Records[0].Made) != 3 || !strings.Contains(string(all[2].Records[0].Made[0].Record), `"ticket_id":"11"`) {
 		t.Errorf("%+v", all)
 	}

@@ -270,7 +270,7 @@ func (c *command) previewed(ctx context.Context, stream string) (*sources.Source
 	if err != nil {
 		return nil, nil, err
 	}
-	all, err := c.Store.Preview(ctx, c.workspace, source.ID, stream)
+	all, err := c.Store.Preview(ctx, c.workspace, source, stream)
 	return source, all, err
 }
 
