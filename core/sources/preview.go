@@ -117,7 +117,8 @@ func (s *Store) try(ctx context.Context, workspace string, source *Source) (*run
 
 // sample reads the first records of a stream, whole pages until there are so many,
 // and reports whether there are more. The first page of each stream whose records
-// they are joined with, or find their account through, is applied before.
+// they are joined with, or find their account through, is applied before. With an
+// error come those that were read before it.
 func (r *run) sample(ctx context.Context, st *connector.Stream, atLeast int) (records []*one, more bool, err error) {
 	r.sampled[st.Name] = true
 	var needed []string
@@ -142,11 +143,11 @@ func (r *run) sample(ctx context.Context, st *connector.Stream, atLeast int) (re
 	for {
 		page, err := r.session.Page(ctx, st, at)
 		if err != nil {
-			return nil, false, err
+			return records, true, err
 		}
 		ones, err := r.ones(ctx, st, page.Records)
 		if err != nil {
-			return nil, false, err
+			return records, true, err
 		}
 		if records = append(records, ones...); page.Last || len(records) >= atLeast {
 			return records, !page.Last, nil

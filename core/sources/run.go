@@ -428,35 +428,16 @@ func (r *run) sweep(ctx context.Context, st *connector.Stream) error {
 	}
 	var missing []string
 	total := 0
-	for n := range shards {
-		q := table.Query{Partition: partition(r.workspace, r.source.ID, "seen", st.Name, shardName(n)), Limit: 1000, Consistent: true}
-		for {
-			items, err := r.Table.Query(ctx, q)
-			if err != nil {
-				return err
-			}
-			for i := range items {
-				q.After = items[i].Sort
-				var of seen
-				if err := json.Unmarshal(items[i].Body, &of); err != nil {
-					return err
-				}
-				if of.Out && of.Refs == nil {
-					continue // it was gone before
-				}
-				total++
-				id := of.ID
-				if id == "" {
-					id = items[i].Sort[1:]
-				}
-				if _, there := slices.BinarySearch(met, hashOf(id)); !there {
-					missing = append(missing, id)
-				}
-			}
-			if len(items) < q.Limit {
-				break
-			}
+	if err := r.eachSeen(ctx, st.Name, func(id string, of *seen) {
+		if of.Out && of.Refs == nil {
+			return // it was gone before
 		}
+		total++
+		if _, there := slices.BinarySearch(met, hashOf(id)); !there {
+			missing = append(missing, id)
+		}
+	}); err != nil {
+		return err
 	}
 	if len(missing) > few && len(missing) > total/2 && !r.source.DeleteMany {
 		return &tooMany{st.Name, len(missing), total}

@@ -157,6 +157,36 @@ func (r *run) loadSeen(ctx context.Context, stream string, ids []string) (map[st
 	return found, nil
 }
 
+// eachSeen hands over all records of a stream of which something is remembered, with
+// their ids.
+func (r *run) eachSeen(ctx context.Context, stream string, each func(id string, of *seen)) error {
+	for n := range shards {
+		q := table.Query{Partition: partition(r.workspace, r.source.ID, "seen", stream, shardName(n)), Limit: 1000, Consistent: true}
+		for {
+			items, err := r.Table.Query(ctx, q)
+			if err != nil {
+				return err
+			}
+			for i := range items {
+				q.After = items[i].Sort
+				of := &seen{}
+				if err := json.Unmarshal(items[i].Body, of); err != nil {
+					return err
+				}
+				id := of.ID
+				if id == "" {
+					id = items[i].Sort[1:]
+				}
+				each(id, of)
+			}
+			if len(items) < q.Limit {
+				break
+			}
+		}
+	}
+	return nil
+}
+
 // remember returns the write of what is remembered of a record; none if it is as it
 // was.
 func (r *run) remember(stream, native string, was *seen, now seen) (table.Op, bool, error) {
