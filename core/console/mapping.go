@@ -1,10 +1,13 @@
 package console
 
 import (
+	"context"
+	"errors"
 	"net/http"
 
 	"tenure/core/connector"
 	"tenure/core/identity"
+	"tenure/core/sources"
 )
 
 // mappingRoutes are the pages on which a source's account_id is found.
@@ -12,6 +15,8 @@ func mappingRoutes() []route {
 	return []route{
 		{method: http.MethodGet, path: "/sources/{id}/mapping", role: identity.Viewer, serve: mappingPage},
 		{method: http.MethodPost, path: "/sources/{id}/mapping", role: identity.Admin, serve: setLocation, form: mappingPage},
+		// As deep as the page that it is part of, so that links lead from both.
+		{method: http.MethodPost, path: "/sources/{id}/survey", role: identity.Admin, serve: surveySource},
 	}
 }
 
@@ -24,6 +29,26 @@ type mappingData struct {
 	HasAccounts bool `json:"has_accounts"`
 	// SystemOfRecord is what the form shows.
 	SystemOfRecord bool `json:"-"`
+	// Looked says whether the system let itself be looked at just now, and Survey what
+	// was found; nil if it was not asked.
+	Looked *checked        `json:"looked,omitempty"`
+	Survey *sources.Survey `json:"survey,omitempty"`
+}
+
+// AccountID returns what is to be asked of the account_id, with what was found.
+func (d mappingData) AccountID() []sources.Answer {
+	if d.Survey != nil {
+		return d.Survey.AccountID
+	}
+	return sources.AccountIDQuestions()
+}
+
+// Record returns what is to be asked of a System of Record, with what was found.
+func (d mappingData) Record() []sources.Answer {
+	if d.Survey != nil && d.Survey.Record != nil {
+		return d.Survey.Record
+	}
+	return sources.RecordQuestions()
 }
 
 // location is a place where a system may have the account_id.
@@ -38,27 +63,37 @@ type location struct {
 	// Used is set for the source's; Chosen for the one that the form shows.
 	Used   bool `json:"used"`
 	Chosen bool `json:"-"`
+	// Survey is what was found there; nil if nobody has looked.
+	Survey *sources.SurveyedLocation `json:"-"`
 }
 
-func mappingPage(s *server, r *request) (view, error) {
+func mappingPage(s *server, r *request) (view, error) { return s.mappingView(r, nil, nil) }
+
+// mappingView shows the page of a source's mapping, with what a survey has found.
+func (s *server) mappingView(r *request, looked *checked, found *sources.Survey) (view, error) {
 	of, err := s.status(r)
 	if err != nil {
 		return view{}, err
 	}
-	data := mappingData{Source: of, Locations: []location{}}
+	data := mappingData{Source: of, Locations: []location{}, Looked: looked, Survey: found}
 	c := s.Sources.Connector(of.Source.Connector)
-	chosen := of.Source.Location
-	data.SystemOfRecord = of.Source.SystemOfRecord
-	if r.failure != nil { // the form is shown as it was entered
-		chosen, data.SystemOfRecord = r.form.Get("location"), r.on("system_of_record")
+	shown := *of.Source
+	if r.form != nil { // the form is shown as it was entered
+		entered(r, &shown)
 	}
-	for _, l := range c.Locations {
-		data.Locations = append(data.Locations, location{l.Name, l.Title, l.Doc, l.Best, l.Path, streamTitle(c, l.Stream), l.Name == of.Source.Location, l.Name == chosen})
+	data.SystemOfRecord = shown.SystemOfRecord
+	for i, l := range c.Locations {
+		at := location{Name: l.Name, Title: l.Title, Doc: l.Doc, Best: l.Best, Path: l.Path, Stream: streamTitle(c, l.Stream),
+			Used: l.Name == of.Source.Location, Chosen: l.Name == shown.Location}
+		if found != nil {
+			at.Survey = &found.Locations[i]
+		}
+		data.Locations = append(data.Locations, at)
 	}
 	for _, st := range c.Streams {
 		data.HasAccounts = data.HasAccounts || st.Accounts
 	}
-	return view{template: "mapping", title: "Mapping of " + of.Source.Name, data: data}, nil
+	return view{template: "mapping", title: "Mapping of " + of.Source.Name, data: data, fragment: "mapping"}, nil
 }
 
 // streamTitle returns what people call a stream.
@@ -71,18 +106,49 @@ func streamTitle(c *connector.Connector, name string) string {
 	return name
 }
 
+// entered sets in a source what the form says.
+func entered(r *request, source *sources.Source) {
+	if name := r.form.Get("location"); name != "" {
+		source.Location = name
+	}
+	source.SystemOfRecord = r.on("system_of_record")
+}
+
 func setLocation(s *server, r *request) (view, error) {
 	source, err := s.Sources.Get(r.Context(), r.workspace(), r.PathValue("id"))
 	if err != nil {
 		return view{}, err
 	}
-	if name := r.form.Get("location"); name != "" {
-		source.Location = name
-	}
-	source.SystemOfRecord = r.on("system_of_record")
+	entered(r, source)
 	if err := s.Sources.Update(r.Context(), r.workspace(), source); err != nil {
 		return view{}, err
 	}
 	r.audit("source.mapped", source.Name)
 	return view{to: "sources/" + source.ID + "/mapping", done: "source-mapped"}, nil
+}
+
+// surveySource looks at the system's records as the form says. Nothing is stored.
+func surveySource(s *server, r *request) (view, error) {
+	source, err := s.Sources.Get(r.Context(), r.workspace(), r.PathValue("id"))
+	if err != nil {
+		return view{}, err
+	}
+	entered(r, source)
+	ctx, cancel := context.WithTimeout(r.Context(), checkPatience)
+	defer cancel()
+	looked := &checked{Works: true}
+	found, err := s.Sources.Survey(ctx, r.workspace(), source, sources.SurveyLimit{})
+	switch {
+	case err == nil:
+	case r.Context().Err() != nil:
+		return view{}, r.Context().Err()
+	case errors.Is(err, context.DeadlineExceeded):
+		looked = &checked{Message: "It does not answer in time"}
+	case sources.Tells(err):
+		looked = &checked{Message: err.Error()}
+	default:
+		return view{}, err
+	}
+	r.audit("source.surveyed", source.Name)
+	return s.mappingView(r, looked, found)
 }

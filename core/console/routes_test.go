@@ -86,6 +86,9 @@ var examples = map[string]func(w *world, workspace string) example{
 	"POST /sources/{id}/mapping": func(w *world, workspace string) example {
 		return example{path: w.billing(workspace) + "/mapping", form: url.Values{"location": {"id"}}, done: "source.mapped"}
 	},
+	"POST /sources/{id}/survey": func(w *world, workspace string) example {
+		return example{path: w.billing(workspace) + "/survey", form: url.Values{"location": {"id"}, "system_of_record": {"1"}}, done: "source.surveyed"}
+	},
 	"GET /sources": func(w *world, workspace string) example {
 		w.source(workspace)
 		return example{path: "/sources"}

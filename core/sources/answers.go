@@ -275,7 +275,7 @@ func (r *run) answerRecord(ctx context.Context, found *Survey, chosen *SurveyedL
 }
 
 func (r *run) answerAll(ctx context.Context, a answers, chosen *SurveyedLocation, looked string, limit SurveyLimit) error {
-	comparing, cancel := context.WithTimeout(ctx, limit.Time)
+	comparing, cancel := context.WithTimeout(ctx, limit.Time/3)
 	defer cancel()
 	c, err := r.compare(comparing, chosen)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {

@@ -30,8 +30,8 @@ const (
 type SurveyLimit struct {
 	// Records is how many records of a stream are looked at; 0 for a thousand.
 	Records int
-	// Time is how long the system is read, and how long the accounts of a System of
-	// Record are compared at most; 0 for 12 seconds.
+	// Time is how long the system is read; 0 for 12 seconds. The comparison of a System
+	// of Record with our accounts may take another third of it.
 	Time time.Duration
 }
 
