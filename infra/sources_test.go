@@ -1,9 +1,11 @@
 package infra
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -48,8 +50,8 @@ func TestSourcesGetByWithWhatTheirRolesAllow(t *testing.T) {
 		t.Fatal(err)
 	}
 	system := answers{
-		"/customers": `{"object":"list","data":[{"id":"cus_1","object":"customer","name":"A","email":"ann@example.com","created":1700000000,"metadata":{"account_id":"a"}},
-			{"id":"cus_2","object":"customer","name":"B","email":"bob@example.com","created":1700000000,"metadata":{}}],"has_more":false}`,
+		"/customers": `{"object":"list","data":[{"id":"cus_1","object":"customer","name":"Initech","email":"ann@example.com","created":1700000000,"metadata":{"account_id":"a"}},
+			{"id":"cus_2","object":"customer","name":"Initech GmbH","email":"bob@example.com","created":1700000000,"metadata":{}}],"has_more":false}`,
 		"/invoices": `{"object":"list","data":[{"id":"in_1","object":"invoice","number":"1","customer":"cus_1","status":"open","currency":"usd","created":1700000000,"period_start":1700000000,
 			"total":100,"amount_due":100,"amount_paid":0,"lines":{"object":"list","data":[],"has_more":false}}],"has_more":false}`,
 	}
@@ -96,6 +98,20 @@ func TestSourcesGetByWithWhatTheirRolesAllow(t *testing.T) {
 				t.Errorf("%s: %+v", source.Name, runs[0])
 			}
 		}
+	}
+	var asked string
+	s.Start = func(_ context.Context, _, task string) error { asked = task; return nil }
+	if err := s.AskSearch(t.Context(), "acme", all[1].ID); err != nil {
+		t.Fatal(err)
+	}
+	if due, err := s.Due(t.Context(), "acme"); err != nil || !slices.Contains(due, asked) {
+		t.Errorf("%v, %v", due, err)
+	}
+	if more, err := s.Work(t.Context(), "acme", asked); more || err != nil {
+		t.Errorf("%v, %v", more, err)
+	}
+	if m, err := s.Matching(t.Context(), "acme", all[1].ID); err != nil || m.Accounts == 0 || m.Proposed == 0 {
+		t.Errorf("%+v, %v", m, err)
 	}
 	if err := s.Delete(t.Context(), "acme", all[1].ID); err != nil {
 		t.Error(err)

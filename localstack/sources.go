@@ -13,16 +13,17 @@ import (
 // sourcesInterval is how often is looked for sources that are due.
 const sourcesInterval = 10 * time.Second
 
-// newSyncer returns a worker on sources, each of which is run by one at a time.
+// newSyncer returns a worker on the tasks of sources, each of which is done by one at
+// a time.
 func newSyncer(ctx context.Context) *worker {
 	return newWorker(ctx, "source", func(workspace, id string) string { return workspace + "/" + id })
 }
 
-// runSource is sources.Store.Run where another one may be at work: it goes on, and the
+// runSource is sources.Store.Work where another one may be at work: it goes on, and the
 // next tick sees what is left.
 func runSource(s *sources.Store) func(ctx context.Context, workspace, id string) (bool, error) {
-	return func(ctx context.Context, workspace, id string) (bool, error) {
-		more, err := s.Run(ctx, workspace, id)
+	return func(ctx context.Context, workspace, task string) (bool, error) {
+		more, err := s.Work(ctx, workspace, task)
 		if errors.Is(err, access.ErrLocked) {
 			return false, nil
 		}
@@ -50,10 +51,10 @@ func followSources(ctx context.Context, keys *access.Store, s *sources.Store) {
 func startDue(ctx context.Context, keys *access.Store, s *sources.Store) error {
 	workspaces, err := keys.Workspaces(ctx)
 	for _, w := range workspaces {
-		ids, failed := s.Due(ctx, w)
+		due, failed := s.Due(ctx, w)
 		err = errors.Join(err, failed)
-		for _, id := range ids {
-			err = errors.Join(err, s.Start(ctx, w, id))
+		for _, task := range due {
+			err = errors.Join(err, s.Start(ctx, w, task))
 		}
 	}
 	return err

@@ -460,6 +460,11 @@ func (s *server) fail(w http.ResponseWriter, r *request, status int, failure *co
 
 // redirect leads to a page below BasePath + "/".
 func redirect(w http.ResponseWriter, r *request, to string) {
+	if r.Header.Get("HX-Request") != "" {
+		// It would take the page that it is led to for the part that it has asked for.
+		w.Header().Set("HX-Redirect", r.up+"./"+to)
+		return
+	}
 	w.Header().Set("Location", r.up+"./"+to)
 	w.WriteHeader(http.StatusSeeOther)
 }

@@ -4,15 +4,12 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"time"
 
 	"tenure/core/identity"
 	"tenure/core/sources"
 )
 
 const (
-	// searchTime is how long one request seeks candidates, after reading the accounts.
-	searchTime = 15 * time.Second
 	// matchesAtOnce is how many records the pages of matching list.
 	matchesAtOnce = 50
 	// usualLeast is how many points a candidate needs to be accepted with others,
@@ -28,6 +25,7 @@ func matchingRoutes() []route {
 		{method: http.MethodGet, path: "/matching/{id}/matched", role: identity.Viewer, serve: decisionsPage(false)},
 		{method: http.MethodGet, path: "/matching/{id}/rejected", role: identity.Viewer, serve: decisionsPage(true)},
 		{method: http.MethodPost, path: "/matching/{id}/search", role: identity.Admin, serve: searchMatches, form: matchingPage},
+		{method: http.MethodPost, path: "/matching/{id}/stop", role: identity.Admin, serve: stopMatching, form: matchingPage},
 		{method: http.MethodPost, path: "/matching/{id}/accept", role: identity.Admin, serve: acceptMatch, form: matchingPage},
 		{method: http.MethodPost, path: "/matching/{id}/accept-all", role: identity.Admin, serve: acceptMatches, form: matchingPage},
 		{method: http.MethodPost, path: "/matching/{id}/reject", role: identity.Admin, serve: rejectMatch, form: matchingPage},
@@ -98,8 +96,13 @@ func (s *server) matchingOf(r *request) (matchingData, error) {
 	return matchingData{Source: of, Matching: m}, err
 }
 
-func (s *server) matchingView(data matchingData) view {
-	return view{template: "matching", title: "Matching of " + data.Source.Source.Name, data: data}
+// matchingView shows the page of a source. While candidates are sought, htmx asks for
+// what is said of that alone, and at the end for the page as it is then.
+func (s *server) matchingView(r *request, data matchingData) view {
+	if data.Matching.Next == nil && r.Header.Get("HX-Request") != "" {
+		return view{to: data.Page()}
+	}
+	return view{template: "matching", title: "Matching of " + data.Source.Source.Name, data: data, fragment: "search"}
 }
 
 func matchingPage(s *server, r *request) (view, error) {
@@ -109,7 +112,7 @@ func matchingPage(s *server, r *request) (view, error) {
 	}
 	data.Tab = tabUnmatched
 	data.Proposals, data.Next, err = s.Sources.Proposals(r.Context(), r.workspace(), data.Source.Source.ID, r.URL.Query().Get("after"), matchesAtOnce)
-	return s.matchingView(data), err
+	return s.matchingView(r, data), err
 }
 
 func decisionsPage(rejected bool) func(*server, *request) (view, error) {
@@ -123,7 +126,7 @@ func decisionsPage(rejected bool) func(*server, *request) (view, error) {
 			data.Tab = tabRejected
 		}
 		data.Decisions, data.Next, err = s.Sources.Decisions(r.Context(), r.workspace(), data.Source.Source.ID, rejected, r.URL.Query().Get("after"), matchesAtOnce)
-		return s.matchingView(data), err
+		return s.matchingView(r, data), err
 	}
 }
 
@@ -132,17 +135,25 @@ func searchMatches(s *server, r *request) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	id := data.Source.Source.ID
-	more, err := s.Sources.FindCandidates(r.Context(), r.workspace(), id, s.Now().Add(searchTime))
+	of := data.Source.Source
+	if err := s.Sources.AskSearch(r.Context(), r.workspace(), of.ID); err != nil {
+		return view{}, err
+	}
+	r.audit("matching.asked", of.Name)
+	return view{to: "matching/" + of.ID, done: "matching-asked"}, nil
+}
+
+func stopMatching(s *server, r *request) (view, error) {
+	data, err := s.matchingOf(r)
 	if err != nil {
 		return view{}, err
 	}
-	r.audit("matching.sought", data.Source.Source.Name)
-	done := "matching-sought"
-	if more {
-		done = "matching-goes-on"
+	of := data.Source.Source
+	if err := s.Sources.StopSearch(r.Context(), r.workspace(), of.ID); err != nil {
+		return view{}, err
 	}
-	return view{to: "matching/" + id, done: done}, nil
+	r.audit("matching.stopped", of.Name)
+	return view{to: "matching/" + of.ID, done: "matching-stopped"}, nil
 }
 
 // decide has a form carried out that is about one candidate.
@@ -223,3 +234,18 @@ func (matchingData) Least() int { return usualLeast }
 
 // Unproposed is how many records have no candidate.
 func (d matchingData) Unproposed() int { return d.Matching.Records - d.Matching.Proposed }
+
+// Page is the page's path below BasePath + "/".
+func (d matchingData) Page() string {
+	page := "matching/" + d.Source.Source.ID
+	if d.Tab != tabUnmatched {
+		page += "/" + d.Tab
+	}
+	return page
+}
+
+// Percent is how far the search under way has come.
+func (d matchingData) Percent() int {
+	next := d.Matching.Next
+	return min(100, 100*next.Through/max(1, next.Total))
+}

@@ -34,7 +34,16 @@ func (w *world) matching(workspace string) string {
 
 func (w *world) search(workspace, id string) {
 	w.Helper()
-	if more, err := w.sources.FindCandidates(w.Context(), workspace, id, w.Now()); err != nil || more {
+	if err := w.sources.AskSearch(w.Context(), workspace, id); err != nil {
+		w.Fatal(err)
+	}
+	w.seek(workspace, id)
+}
+
+// seek has the search that was asked for done.
+func (w *world) seek(workspace, id string) {
+	w.Helper()
+	if more, err := w.sources.Work(w.Context(), workspace, "matching/"+id); err != nil || more {
 		w.Fatal(more, err)
 	}
 }
@@ -55,7 +64,14 @@ func init() {
 		return example{path: "/matching"}
 	}
 	examples["POST /matching/{id}/search"] = func(w *world, workspace string) example {
-		return example{path: w.matching(workspace) + "/search", done: "matching.sought"}
+		return example{path: w.matching(workspace) + "/search", done: "matching.asked"}
+	}
+	examples["POST /matching/{id}/stop"] = func(w *world, workspace string) example {
+		path := w.matching(workspace)
+		if err := w.sources.AskSearch(w.Context(), workspace, strings.TrimPrefix(path, "/matching/")); err != nil {
+			w.Fatal(err)
+		}
+		return example{path: path + "/stop", done: "matching.stopped"}
 	}
 	examples["POST /matching/{id}/accept"] = func(w *world, workspace string) example {
 		return example{path: w.matching(workspace) + "/accept", form: pair(workspace, "cus_1", "-1"), done: "match.accepted"}
@@ -114,6 +130,71 @@ func TestMatchesAreProposedDecidedAndTakenBack(t *testing.T) {
 			t.Errorf("%s is not proposed again", native)
 		}
 	}
+}
+
+func TestASearchIsShownWhileItIsUnderWay(t *testing.T) {
+	w := newWorld(t)
+	path := w.matching("acme")
+	id := strings.TrimPrefix(path, "/matching/")
+	b := w.as("acme", "ann@example.com", identity.Admin)
+	post := func(action, to string) {
+		t.Helper()
+		if a := b.post(path+action, nil); a.status != http.StatusSeeOther || !strings.HasSuffix(a.header.Get("Location"), to) {
+			t.Fatalf("%s: %d %s %s", action, a.status, a.header.Get("Location"), a.body)
+		}
+	}
+	htmx := http.Header{"Hx-Request": {"true"}}
+	// poll is what htmx asks for, from one of the tabs.
+	poll := func(tab string) answer { return b.send(http.MethodGet, path+tab, nil, htmx) }
+	post("/search", "?done=matching-asked")
+	b.get(path).shows(t, "as soon as there is room for it", `hx-get="../matching/`+id+`"`, "found in the one before", "cus_1", "Stop")
+	b.get("/matching").shows(t, "being sought")
+	part := poll("/matched")
+	if part.shows(t, "Candidates are being sought", "matching/"+id+`/matched"`); strings.Contains(part.body, "<html") || strings.Contains(part.body, "cus_1") {
+		t.Errorf("more than the search: %s", part.body)
+	}
+	if a := b.post(path+"/search", nil); a.status != http.StatusUnprocessableEntity && a.status != http.StatusConflict || !strings.Contains(a.body, "being sought already") {
+		t.Errorf("asked for twice: %d %s", a.status, a.body)
+	}
+	if a := w.as("acme", "bob@example.com", identity.Viewer).get(path); strings.Contains(a.body, "<button>Stop") || !strings.Contains(a.body, "being sought") {
+		t.Errorf("what a viewer sees: %s", a.body)
+	}
+	w.seek("acme", id)
+	for _, tab := range []string{"", "/matched", "/rejected"} {
+		if a := poll(tab); a.status != http.StatusOK || !strings.HasSuffix(a.header.Get("HX-Redirect"), "/./matching/"+id+tab) || a.body != "" {
+			t.Errorf("%s: %d %v %s", tab, a.status, a.header, a.body)
+		}
+	}
+	post("/search", "?done=matching-asked")
+	post("/stop", "?done=matching-stopped")
+	if a := b.get(path); strings.Contains(a.body, "hx-get") || !strings.Contains(a.body, "Seek candidates anew") {
+		t.Error(a.body)
+	}
+}
+
+func TestASearchThatHasFailedSaysWhy(t *testing.T) {
+	w := newWorld(t)
+	path := w.matching("acme")
+	id := strings.TrimPrefix(path, "/matching/")
+	source, err := w.sources.Get(t.Context(), "acme", id)
+	if err == nil {
+		err = w.sources.AskSearch(t.Context(), "acme", id)
+	}
+	if err == nil { // it becomes the System of Record, and is it no more
+		source.SystemOfRecord = true
+		err = w.sources.Update(t.Context(), "acme", source)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.seek("acme", id)
+	source.SystemOfRecord = false
+	if err := w.sources.Update(t.Context(), "acme", source); err != nil {
+		t.Fatal(err)
+	}
+	b := w.as("acme", "ann@example.com", identity.Admin)
+	b.get(path).shows(t, "has failed: Billing of secret-of-acme has no accounts to be matched", "Seek candidates anew", "cus_1")
+	b.get("/matching").shows(t, "the last search has failed")
 }
 
 func TestMatchingIsToldAsJSON(t *testing.T) {

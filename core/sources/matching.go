@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -21,16 +22,19 @@ import (
 )
 
 // Where no id leads from a system's accounts to ours, their names may. Candidates
-// are sought when somebody asks for it and are kept, and a person decides: a match
-// becomes a Link, by which the next run goes.
+// are sought when somebody asks for it, where runs are done, and are kept, and a
+// person decides: a match becomes a Link, by which the next run goes.
+//
+// A search takes nothing but its own lock, and writes nothing that a run reads or
+// writes, so that neither waits for the other.
 
 const (
 	// matchedTogether is for how many waiting records candidates are sought at once.
 	matchedTogether = 500
-	// matchLease is how long that may take, with the reading of all our accounts.
-	matchLease = 5 * time.Minute
 	// longestMatching is for how long a search that was left is gone on with.
 	longestMatching = time.Hour
+	// searchTries is how often a search is tried in a row that does not get on.
+	searchTries = 5
 	// acceptedTogether is how many matches are written in one transaction, two items
 	// each, and acceptedAtOnce after how many AcceptAll comes to an end.
 	acceptedTogether = table.MaxTransactOps / 2
@@ -46,8 +50,11 @@ type Matching struct {
 	Accounts int `json:"accounts"`
 	Records  int `json:"records"`
 	Proposed int `json:"proposed"`
-	// Next is a search that has not come to its end; nil if there is none.
+	// Next is the search under way; nil if there is none.
 	Next *Search `json:"next,omitempty"`
+	// Why says why a later search has failed, and Failed when, in epoch ms.
+	Why    *Reason `json:"why,omitempty"`
+	Failed int64   `json:"failed,omitempty"`
 
 	// Shelf is where its candidates are.
 	Shelf   string `json:"shelf,omitempty"`
@@ -56,15 +63,27 @@ type Matching struct {
 
 // Search is how far a search for candidates has come.
 type Search struct {
-	// Began is in epoch ms; Records and Proposed are as in Matching, so far.
-	Began    int64 `json:"began"`
-	Records  int   `json:"records"`
-	Proposed int   `json:"proposed"`
+	// Began is when it was asked for, and Updated when it last got on, in epoch ms.
+	Began   int64 `json:"began"`
+	Updated int64 `json:"updated"`
+	// Total is how many records waited when it began to go through them, and Through
+	// how many it has gone through: those that wait for something else than their
+	// account, too.
+	Total   int `json:"total"`
+	Through int `json:"through"`
+	// Accounts, Records and Proposed are as in Matching, so far; Accounts is 0 while
+	// ours are being read.
+	Accounts int `json:"accounts"`
+	Records  int `json:"records"`
+	Proposed int `json:"proposed"`
 
-	Shelf string `json:"shelf"`
+	// Shelf is where its candidates are put; empty if it has not begun.
+	Shelf string `json:"shelf,omitempty"`
 	// Stream is the place of the stream that is gone through among those of accounts.
 	Stream int    `json:"stream"`
 	After  string `json:"after,omitempty"`
+	// Tries is how often it was called since it last got on.
+	Tries int `json:"tries,omitempty"`
 }
 
 // Proposal is a waiting record of a source with the accounts that it may be.
@@ -142,25 +161,44 @@ func (s *Store) Matching(ctx context.Context, workspace, id string) (*Matching, 
 	if err != nil {
 		return nil, err
 	}
-	m := &Matching{version: items[0].Version}
-	if items[0].Exists() {
-		err = json.Unmarshal(items[0].Body, m)
+	return matchingOf(&items[0])
+}
+
+func matchingOf(item *table.Item) (m *Matching, err error) {
+	m = &Matching{version: item.Version}
+	if item.Exists() {
+		err = json.Unmarshal(item.Body, m)
 	}
 	return m, err
 }
 
+// errStopped says that a search was stopped, or begun anew, by somebody else.
+var errStopped = errors.New("the search was stopped")
+
+// errGaveUp says that a search does not get on, whatever is the matter: of errors of
+// the program, and of processes that died, the log tells more.
+var errGaveUp = fmt.Errorf("it was tried %d times and did not get on; the reason is in the log", searchTries)
+
+// putMatching writes what came of a search, unless somebody else has written since
+// it was read: then it returns errStopped.
 func (s *Store) putMatching(ctx context.Context, workspace, id string, m *Matching, guard *table.Guard) error {
 	body, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}
-	version := s.version(m.version)
-	item := table.Item{Key: matchStateKey(workspace, id), Version: version, Body: body}
-	if err := errors.Join(s.Table.Write(ctx, []table.Op{table.Put(item, table.Condition{})}, guard)...); err != nil {
-		return err
+	version, cond := s.version(m.version), table.Absent()
+	if m.version != 0 {
+		cond = table.VersionIs(m.version)
 	}
-	m.version = version
-	return nil
+	item := table.Item{Key: matchStateKey(workspace, id), Version: version, Body: body}
+	err = errors.Join(s.Table.Write(ctx, []table.Op{table.Put(item, cond)}, guard)...)
+	if errors.Is(err, table.ErrConflict) {
+		return errStopped
+	}
+	if err == nil {
+		m.version = version
+	}
+	return err
 }
 
 // CanMatch reports whether a source has accounts that may be matched by their
@@ -169,85 +207,237 @@ func (s *Store) CanMatch(source *Source) bool {
 	return !source.SystemOfRecord && slices.ContainsFunc(s.Connector(source.Connector).Streams, func(st connector.Stream) bool { return st.Accounts })
 }
 
-// FindCandidates seeks candidates for the accounts of a source that wait, until
-// that is done or it is later than until, and reports whether there is more to do:
-// then it is to be called again, and goes on. Each call gets on, however early
-// until is. A *core.Failure says why it cannot be done.
-func (s *Store) FindCandidates(ctx context.Context, workspace, id string, until time.Time) (more bool, err error) {
+// searchTask is what stands before the id of a source where a search is meant, and
+// no run.
+const searchTask = "matching/"
+
+// AskSearch has candidates sought soon for the accounts of a source that wait. A
+// *core.Failure says that it cannot be done, or is under way.
+func (s *Store) AskSearch(ctx context.Context, workspace, id string) error {
 	source, err := s.Get(ctx, workspace, id)
 	if err != nil {
-		return false, err
+		return err
 	}
 	if !s.CanMatch(source) {
-		return false, refuse(core.Conflicting, "source", "%s has no accounts to be matched", source.Name)
+		return s.unmatchable(source)
 	}
-	lock, err := s.Access.Lock(ctx, access.LockID("matching/"+workspace+"/"+id), matchLease, 0)
-	if errors.Is(err, access.ErrLocked) {
-		return false, refuse(core.Conflicting, "source", "Candidates are being sought at this moment: wait for that")
-	}
-	if err != nil {
-		return false, err
-	}
-	defer func() { err = errors.Join(err, lock.Release(ctx)) }()
 	m, err := s.Matching(ctx, workspace, id)
 	if err != nil {
-		return false, err
+		return err
 	}
-	if m.Next == nil || s.Now().Sub(time.UnixMilli(m.Next.Began)) > longestMatching {
-		m.Next = &Search{Began: s.Now().UnixMilli(), Shelf: shelves[0]}
-		if m.Shelf == shelves[0] {
-			m.Next.Shelf = shelves[1]
+	underWay := refuse(core.Conflicting, "source", "Candidates are being sought already: wait for that, or stop it")
+	if m.Next != nil {
+		return underWay
+	}
+	now := s.Now().UnixMilli()
+	m.Next, m.Why, m.Failed = &Search{Began: now, Updated: now}, nil, 0
+	switch err := s.putMatching(ctx, workspace, id, m, nil); {
+	case errors.Is(err, errStopped):
+		return underWay
+	case err != nil:
+		return err
+	}
+	if s.Start == nil {
+		return nil
+	}
+	return s.Start(ctx, workspace, searchTask+id)
+}
+
+func (s *Store) unmatchable(source *Source) error {
+	return refuse(core.Conflicting, "source", "%s has no accounts to be matched", source.Name)
+}
+
+// StopSearch stops the search for candidates of a source, if there is one: what the
+// one before has found stays.
+func (s *Store) StopSearch(ctx context.Context, workspace, id string) error {
+	for {
+		m, err := s.Matching(ctx, workspace, id)
+		if err != nil || m.Next == nil {
+			return err
 		}
-		if err := s.clear(ctx, proposalKey(workspace, id, m.Next.Shelf, "", "").Partition); err != nil {
-			return false, err
+		m.Next = nil
+		// It may have got on meanwhile.
+		if err := s.putMatching(ctx, workspace, id, m, nil); !errors.Is(err, errStopped) {
+			return err
 		}
 	}
-	r := &run{Store: s, workspace: workspace, source: source}
-	if err := r.open(ctx); err != nil {
-		return false, err
+}
+
+// search is one call that seeks candidates.
+type search struct {
+	*run
+	m       *Matching
+	renewed time.Time
+}
+
+// search goes on with the search for candidates of a source, as Run does with a run:
+// until it is done, was stopped, or the end of ctx is near.
+func (s *Store) search(ctx context.Context, workspace, id string) (more bool, err error) {
+	source, err := s.Get(ctx, workspace, id)
+	if failure, ok := errors.AsType[*core.Failure](err); ok && failure == notFound {
+		return false, nil // it was deleted
 	}
-	names := map[string]string{}
-	index, err := matching.NewIndex(ctx, s.accountNames(ctx, workspace, names))
 	if err != nil {
-		return false, err
+		return true, err
 	}
-	streams := slices.DeleteFunc(slices.Clone(r.connector.Streams), func(st connector.Stream) bool { return !st.Accounts })
-	for next := m.Next; next.Stream < len(streams); {
-		ops, last, err := r.candidates(ctx, &streams[next.Stream], next, index, names)
+	lock, err := s.Access.Lock(ctx, access.LockID("matching/"+workspace+"/"+id), lease, 0)
+	if err != nil {
+		return true, err
+	}
+	defer func() { err = errors.Join(err, lock.Release(ctx)) }()
+	q := &search{run: &run{Store: s, workspace: workspace, source: source, lock: lock}, renewed: s.Now()}
+	if q.m, err = s.Matching(ctx, workspace, id); err != nil || q.m.Next == nil {
+		return err != nil, err
+	}
+	more, err = q.do(ctx)
+	switch why := reasonOf(err); {
+	case errors.Is(err, errStopped):
+		return q.stopped(ctx)
+	case errors.Is(err, table.ErrFenced):
+		return true, fmt.Errorf("%w: %w", access.ErrLocked, err)
+	case errors.Is(err, errGaveUp):
+		return false, q.fail(ctx, &Reason{Code: "internal", Message: err.Error()})
+	case why != nil:
+		return false, q.fail(ctx, why)
+	}
+	return more, err
+}
+
+// stopped ends a call whose search was stopped; more says that there is another one.
+func (q *search) stopped(ctx context.Context) (more bool, err error) {
+	m, err := q.Matching(ctx, q.workspace, q.source.ID)
+	if err != nil || m.Next != nil {
+		return true, err
+	}
+	_, err = q.Get(ctx, q.workspace, q.source.ID)
+	if failure, ok := errors.AsType[*core.Failure](err); ok && failure == notFound {
+		// The source was deleted, and perhaps before the last candidates were written.
+		return false, q.clear(ctx, proposalKey(q.workspace, q.source.ID, q.m.Next.Shelf, "", "").Partition)
+	}
+	return false, err
+}
+
+// fail writes down why the search has failed.
+func (q *search) fail(ctx context.Context, why *Reason) error {
+	why.Message = clip(why.Message)
+	q.m.Next, q.m.Why, q.m.Failed = nil, why, q.Now().UnixMilli()
+	if err := q.put(ctx); !errors.Is(err, errStopped) {
+		return err
+	}
+	return nil
+}
+
+// put writes down how far the search has come.
+func (q *search) put(ctx context.Context) error {
+	if q.m.Next != nil {
+		q.m.Next.Updated = q.Now().UnixMilli()
+	}
+	return q.putMatching(ctx, q.workspace, q.source.ID, q.m, q.guard())
+}
+
+// hold keeps the lock, and returns what ties the next write to it.
+func (q *search) hold(ctx context.Context) (*table.Guard, error) {
+	if q.Now().Sub(q.renewed) > lease/5 {
+		q.renewed = q.Now()
+		if err := q.lock.Renew(ctx, lease); err != nil {
+			return nil, err
+		}
+	}
+	return q.guard(), nil
+}
+
+// do seeks candidates from where the search has come to.
+func (q *search) do(ctx context.Context) (more bool, err error) {
+	if !q.CanMatch(q.source) {
+		return false, q.unmatchable(q.source)
+	}
+	if err := q.open(ctx); err != nil {
+		return true, err
+	}
+	streams := slices.DeleteFunc(slices.Clone(q.connector.Streams), func(st connector.Stream) bool { return !st.Accounts })
+	if err := q.begin(ctx, streams); err != nil {
+		return true, err
+	}
+	next := q.m.Next
+	if next.Stream < len(streams) {
+		names := map[string]string{}
+		index, err := matching.NewIndex(ctx, q.accountNames(ctx, names))
 		if err != nil {
-			return false, err
+			return true, err
 		}
-		if last {
-			next.Stream, next.After = next.Stream+1, ""
-		}
-		// How far it has come is written last, so that what it tells of is there.
-		if err := errors.Join(s.Table.Write(ctx, ops, lock.Guard())...); err != nil {
-			return false, err
-		}
-		if err := s.putMatching(ctx, workspace, id, m, lock.Guard()); err != nil {
-			return false, err
-		}
-		if next.Stream < len(streams) && s.Now().After(until) {
-			return true, nil
+		next.Accounts = len(names)
+		for next.Stream < len(streams) {
+			ops, last, err := q.candidates(ctx, &streams[next.Stream], next, index, names)
+			if err != nil {
+				return true, err
+			}
+			if last {
+				next.Stream, next.After = next.Stream+1, ""
+			}
+			guard, err := q.hold(ctx)
+			if err != nil {
+				return true, err
+			}
+			// How far it has come is written last, so that what it tells of is there.
+			if err := errors.Join(q.Table.Write(ctx, ops, guard)...); err != nil {
+				return true, err
+			}
+			next.Tries = 0
+			if err := q.put(ctx); err != nil {
+				return true, err
+			}
+			if q.late(ctx) {
+				return true, nil
+			}
 		}
 	}
-	if err := s.contest(ctx, workspace, id, m.Next.Shelf); err != nil {
-		return false, err
+	if err := q.contest(ctx); err != nil {
+		return true, err
 	}
-	return false, s.putMatching(ctx, workspace, id, &Matching{
-		Computed: s.Now().UnixMilli(), Accounts: len(names), Records: m.Next.Records, Proposed: m.Next.Proposed, Shelf: m.Next.Shelf, version: m.version,
-	}, lock.Guard())
+	q.m = &Matching{
+		Computed: q.Now().UnixMilli(), Accounts: next.Accounts, Records: next.Records, Proposed: next.Proposed, Shelf: next.Shelf, version: q.m.version,
+	}
+	return false, q.put(ctx)
+}
+
+// begin begins the search, or anew one that was left for long, and counts that it is
+// tried.
+func (q *search) begin(ctx context.Context, streams []connector.Stream) error {
+	next := q.m.Next
+	if next.Shelf == "" || q.Now().Sub(time.UnixMilli(next.Updated)) > longestMatching {
+		*next = Search{Began: next.Began, Tries: next.Tries, Shelf: shelves[0]}
+		if q.m.Shelf == shelves[0] {
+			next.Shelf = shelves[1]
+		}
+		st, err := q.loadState(ctx, q.workspace, q.source.ID)
+		if err != nil {
+			return err
+		}
+		for i := range streams {
+			next.Total += st.Waiting[streams[i].Name]
+		}
+		if err := q.clearUnder(ctx, proposalKey(q.workspace, q.source.ID, next.Shelf, "", "").Partition, q.hold); err != nil {
+			return err
+		}
+	}
+	if next.Tries++; next.Tries > searchTries {
+		return errGaveUp
+	}
+	return q.put(ctx)
 }
 
 // accountNames yields by what our accounts are recognised, and writes their names
 // down. Accounts that are inactive are ours, too.
-func (s *Store) accountNames(ctx context.Context, workspace string, names map[string]string) iter.Seq2[matching.Name, error] {
-	family := s.family("accounts")
+func (q *search) accountNames(ctx context.Context, names map[string]string) iter.Seq2[matching.Name, error] {
+	family := q.family("accounts")
 	ordinal := family.Schema.Ordinal
 	name, website, phone := ordinal("name"), ordinal("website"), ordinal("phone")
 	street, city, country := ordinal("billing_street"), ordinal("billing_city"), ordinal("billing_country")
 	return func(yield func(matching.Name, error) bool) {
-		for batch, err := range s.Engine.Batches(ctx, resource.List{Workspace: workspace, Family: family, Inactive: true}, "") {
+		for batch, err := range q.Engine.Batches(ctx, resource.List{Workspace: q.workspace, Family: family, Inactive: true}, "") {
+			if err == nil {
+				_, err = q.hold(ctx)
+			}
 			if err != nil {
 				yield(matching.Name{}, err)
 				return
@@ -257,7 +447,8 @@ func (s *Store) accountNames(ctx context.Context, workspace string, names map[st
 					ID: record[family.ID].Text(), Name: record[name].Text(), Domain: record[website].Text(), Phone: record[phone].Text(),
 					Street: record[street].Text(), City: record[city].Text(), Country: record[country].Text(),
 				}
-				names[n.ID] = n.Name
+				// What they are parts of need not be kept for them.
+				names[strings.Clone(n.ID)] = strings.Clone(n.Name)
 				if !yield(n, nil) {
 					return
 				}
@@ -280,6 +471,7 @@ func (r *run) candidates(ctx context.Context, st *connector.Stream, next *Search
 	var theirs []matching.Name
 	for i := range items {
 		next.After = items[i].Sort
+		next.Through++
 		var w waiting
 		if err := json.Unmarshal(items[i].Body, &w); err != nil {
 			return nil, false, err
@@ -402,9 +594,10 @@ func (s *Store) walkProposals(ctx context.Context, workspace, id, shelf string, 
 }
 
 // contest writes down which accounts are candidates of several records.
-func (s *Store) contest(ctx context.Context, workspace, id, shelf string) error {
+func (q *search) contest(ctx context.Context) error {
+	shelf := q.m.Next.Shelf
 	claims := map[string]int{}
-	if err := s.walkProposals(ctx, workspace, id, shelf, func(proposals []Proposal) error {
+	if err := q.walkProposals(ctx, q.workspace, q.source.ID, shelf, func(proposals []Proposal) error {
 		for _, p := range proposals {
 			claims[p.Candidates[0].Account]++
 		}
@@ -412,7 +605,7 @@ func (s *Store) contest(ctx context.Context, workspace, id, shelf string) error 
 	}); err != nil {
 		return err
 	}
-	return s.walkProposals(ctx, workspace, id, shelf, func(proposals []Proposal) error {
+	return q.walkProposals(ctx, q.workspace, q.source.ID, shelf, func(proposals []Proposal) error {
 		var ops []table.Op
 		for _, p := range proposals {
 			contested := false
@@ -431,9 +624,13 @@ func (s *Store) contest(ctx context.Context, workspace, id, shelf string) error 
 			if err != nil {
 				return err
 			}
-			ops = append(ops, table.Put(table.Item{Key: proposalKey(workspace, id, shelf, p.Stream, p.ID), Version: s.version(0), Body: body}, table.Condition{}))
+			ops = append(ops, table.Put(table.Item{Key: proposalKey(q.workspace, q.source.ID, shelf, p.Stream, p.ID), Version: q.version(0), Body: body}, table.Condition{}))
 		}
-		return errors.Join(s.Table.Write(ctx, ops, nil)...)
+		guard, err := q.hold(ctx)
+		if err != nil {
+			return err
+		}
+		return errors.Join(q.Table.Write(ctx, ops, guard)...)
 	})
 }
 

@@ -1,6 +1,7 @@
 package sources_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"reflect"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"tenure/core"
+	"tenure/core/access"
 	"tenure/core/sources"
 	"tenure/core/table"
 )
@@ -40,16 +42,44 @@ func matched(t *testing.T) (*world, *sources.Source) {
 	return w, theirs
 }
 
-// find seeks candidates to the end.
+// find seeks candidates to the end, in calls that have as little time as can be, and
+// returns how many.
 func (w *world) find(s *sources.Source) (calls int) {
 	w.Helper()
+	if err := w.AskSearch(w.Context(), "acme", s.ID); err != nil {
+		w.Fatal(err)
+	}
 	for more := true; more; calls++ {
-		var err error
-		if more, err = w.FindCandidates(w.Context(), "acme", s.ID, w.clock.Now().Add(-time.Hour)); err != nil {
-			w.Fatal(err)
-		}
+		more = w.step(s)
 	}
 	return calls
+}
+
+// step is one call that goes on with a search, and ends soon.
+func (w *world) step(s *sources.Source) (more bool) {
+	w.Helper()
+	more, err := w.work(s)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return more
+}
+
+func (w *world) work(s *sources.Source) (more bool, err error) {
+	ctx, cancel := context.WithDeadline(w.Context(), time.Now().Add(time.Minute))
+	defer cancel()
+	w.Reserve = 1000 * time.Hour
+	defer func() { w.Reserve = time.Minute }()
+	return w.Work(ctx, "acme", "matching/"+s.ID)
+}
+
+func (w *world) matching(s *sources.Source) *sources.Matching {
+	w.Helper()
+	m, err := w.Matching(w.Context(), "acme", s.ID)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return m
 }
 
 // proposals tells what is proposed, a word for each candidate.
@@ -139,28 +169,310 @@ func TestTheNextSearchReplacesWhatWasFound(t *testing.T) {
 	}
 }
 
-func TestASearchGoesOnWhereItWasLeft(t *testing.T) {
+// longer has 600 records more wait than matched.
+func longer(t *testing.T) (*world, *sources.Source) {
 	w, s := matched(t)
 	for i := range 600 {
-		w.system.put("theirs/companies", row{"id": fmt.Sprintf("n%03d", i), "name": fmt.Sprintf("Initech %d", i)})
+		w.system.put("theirs/companies", row{"id": fmt.Sprintf("n%03d", i), "name": "Initech"})
 	}
 	w.done(s)
-	if more, err := w.FindCandidates(t.Context(), "acme", s.ID, w.clock.Now().Add(-time.Hour)); err != nil || !more {
-		t.Fatalf("%v, %v", more, err)
+	return w, s
+}
+
+const foundBefore = "a=A1 b=A2! c=A2! d=A3 e=A4? e=A5?"
+
+func TestASearchGoesOnWhereItWasLeft(t *testing.T) {
+	w, s := longer(t)
+	if err := w.AskSearch(t.Context(), "acme", s.ID); err != nil {
+		t.Fatal(err)
 	}
-	if got := w.proposals(s); got != "a=A1 b=A2! c=A2! d=A3 e=A4? e=A5?" {
+	if m := w.matching(s); m.Next == nil || m.Next.Accounts != 0 || m.Computed == 0 {
+		t.Errorf("%+v", m)
+	}
+	if !w.step(s) {
+		t.Fatal("it is done at once")
+	}
+	if got := w.proposals(s); got != foundBefore {
 		t.Errorf("what was found before is not there until then: %s", got)
 	}
-	m, err := w.Matching(t.Context(), "acme", s.ID)
-	if err != nil || m.Next == nil || m.Next.Records != 500 {
-		t.Errorf("%+v, %v", m, err)
+	m := w.matching(s)
+	if m.Next == nil || m.Next.Records != 500 || m.Next.Through != 500 || m.Next.Total != 606 || m.Next.Proposed < 400 || m.Next.Accounts != 5 || m.Next.Updated == 0 {
+		t.Errorf("%+v", m.Next)
 	}
-	if calls := w.find(s); calls != 1 {
-		t.Errorf("%d calls", calls)
+	w.step(s) // the others
+	for w.step(s) {
 	}
-	if m, err = w.Matching(t.Context(), "acme", s.ID); err != nil || m.Records != 606 || m.Next != nil {
-		t.Errorf("%+v, %v", m, err)
+	if m := w.matching(s); m.Records != 606 || m.Accounts != 5 || m.Next != nil {
+		t.Errorf("%+v", m)
 	}
+}
+
+func TestASearchIsStartedWhereRunsAre(t *testing.T) {
+	w, s := matched(t)
+	var started []string
+	w.Start = func(_ context.Context, workspace, task string) error {
+		started = append(started, workspace+" "+task)
+		return nil
+	}
+	due := func() string {
+		all, err := w.Due(t.Context(), "acme")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(all, " ")
+	}
+	if got := due(); got != "" {
+		t.Fatal(got)
+	}
+	if err := w.AskSearch(t.Context(), "acme", s.ID); err != nil || fmt.Sprint(started) != "[acme matching/"+s.ID+"]" {
+		t.Errorf("%v, %v", started, err)
+	}
+	if got := due(); got != "matching/"+s.ID {
+		t.Errorf("whoever has lost the message does not come upon it: %q", got)
+	}
+	err := w.AskSearch(t.Context(), "acme", s.ID)
+	if failure, ok := errors.AsType[*core.Failure](err); !ok || failure.Code != core.Conflicting || len(started) != 1 {
+		t.Errorf("asked for twice: %v", err)
+	}
+	for w.step(s) {
+	}
+	if got := due(); got != "" {
+		t.Error(got)
+	}
+	if m, err := w.Work(t.Context(), "acme", "matching/"+s.ID); m || err != nil {
+		t.Errorf("a message that comes twice: %v, %v", m, err)
+	}
+	if m, err := w.Work(t.Context(), "globex", "matching/"+s.ID); m || err != nil {
+		t.Errorf("another workspace: %v, %v", m, err)
+	}
+}
+
+func TestASearchThatIsStoppedLeavesWhatWasFoundBefore(t *testing.T) {
+	w, s := longer(t)
+	if err := w.AskSearch(t.Context(), "acme", s.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.step(s)
+	for range 2 { // the second time there is none
+		if err := w.StopSearch(t.Context(), "acme", s.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m := w.matching(s); m.Next != nil || m.Computed == 0 || w.step(s) || w.proposals(s) != foundBefore {
+		t.Errorf("%+v", m)
+	}
+	w.find(s)
+	if m := w.matching(s); m.Records != 606 {
+		t.Errorf("%+v", m)
+	}
+}
+
+// TestASearchThatIsStoppedWhileItIsAtWorkEndsAtOnce stops it between any two of its
+// writes.
+func TestASearchThatIsStoppedWhileItIsAtWorkEndsAtOnce(t *testing.T) {
+	for n := range 4 {
+		for _, anew := range []bool{false, true} {
+			w, s := longer(t)
+			if err := w.AskSearch(t.Context(), "acme", s.ID); err != nil {
+				t.Fatal(err)
+			}
+			put := 0
+			on := &beforeWrites{Table: w.table, do: func(ops []table.Op) {
+				if !strings.Contains(ops[0].Item.Partition, "/match.") {
+					return
+				}
+				if put++; put != n+1 {
+					return
+				}
+				if err := w.StopSearch(t.Context(), "acme", s.ID); err != nil {
+					t.Fatal(err)
+				}
+				if anew {
+					if err := w.AskSearch(t.Context(), "acme", s.ID); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}}
+			other := *w.Store
+			other.Table = on
+			more, err := other.Work(t.Context(), "acme", "matching/"+s.ID)
+			if err != nil || more != anew {
+				t.Fatalf("%d, %t: %v, %v", n, anew, more, err)
+			}
+			if got := w.proposals(s); got != foundBefore {
+				t.Errorf("%d: %s", n, got)
+			}
+			if !anew {
+				continue
+			}
+			for w.step(s) {
+			}
+			if m := w.matching(s); m.Records != 606 || m.Next != nil {
+				t.Errorf("%d: %+v", n, m)
+			}
+		}
+	}
+}
+
+// beforeWrites does something before each write.
+type beforeWrites struct {
+	table.Table
+	do func(ops []table.Op)
+}
+
+func (b *beforeWrites) Write(ctx context.Context, ops []table.Op, guard *table.Guard) []error {
+	if len(ops) > 0 && guard != nil {
+		b.do(ops)
+	}
+	return b.Table.Write(ctx, ops, guard)
+}
+
+func TestTwoNeverSeekTheSameCandidates(t *testing.T) {
+	w, s := longer(t)
+	if err := w.AskSearch(t.Context(), "acme", s.ID); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := w.Access.Lock(t.Context(), access.LockID("matching/acme/"+s.ID), time.Minute, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.work(s); !errors.Is(err, access.ErrLocked) {
+		t.Errorf("%v", err)
+	}
+	// Runs are no concern of a search, nor it of theirs.
+	w.done(s)
+	if err := lock.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if lock, err = w.Access.Lock(t.Context(), access.LockID("source/acme/"+s.ID), time.Minute, 0); err != nil {
+		t.Fatal(err)
+	}
+	for w.step(s) {
+	}
+	if m := w.matching(s); m.Records != 606 {
+		t.Errorf("%+v", m)
+	}
+	if err := lock.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestASearchThatWasLeftForLongIsBegunAnew(t *testing.T) {
+	w, s := longer(t)
+	if err := w.AskSearch(t.Context(), "acme", s.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.step(s)
+	w.clock.pass(30 * time.Minute)
+	w.step(s)
+	if m := w.matching(s); m.Next == nil || m.Next.Through != 606 {
+		t.Fatalf("%+v", m.Next)
+	}
+	w.system.drop("theirs/companies", "a")
+	w.done(s)
+	w.clock.pass(2 * time.Hour)
+	w.step(s)
+	if m := w.matching(s); m.Next == nil || m.Next.Through != 500 || m.Next.Total != 605 {
+		t.Fatalf("%+v", m.Next)
+	}
+	for w.step(s) {
+	}
+	if got := w.proposals(s); strings.Contains(got, "a=") || w.matching(s).Records != 605 {
+		t.Error(got)
+	}
+}
+
+func TestASearchThatDoesNotGetOnIsGivenUp(t *testing.T) {
+	w, s := longer(t)
+	if err := w.AskSearch(t.Context(), "acme", s.ID); err != nil {
+		t.Fatal(err)
+	}
+	broken := false
+	on := &beforeWrites{Table: w.table, do: func(ops []table.Op) {
+		if broken && strings.Contains(ops[0].Item.Partition, "/match.found") {
+			panic("simulated")
+		}
+	}}
+	other := *w.Store
+	other.Table = on
+	// die is a call that ends before its time; what it had locked is not given back.
+	die := func() {
+		defer func() { _ = recover() }()
+		broken = true
+		_, _ = other.Work(t.Context(), "acme", "matching/"+s.ID)
+	}
+	for range 4 {
+		die()
+		w.clock.pass(10 * time.Minute)
+	}
+	// It has got on, so that what was before does not count.
+	broken = false
+	w.step(s)
+	for range 5 {
+		if m := w.matching(s); m.Next == nil || m.Why != nil {
+			t.Fatalf("%+v", m)
+		}
+		die()
+		w.clock.pass(10 * time.Minute)
+	}
+	if w.step(s) {
+		t.Error("it goes on")
+	}
+	m := w.matching(s)
+	if m.Next != nil || m.Why == nil || m.Why.Code != "internal" || m.Failed == 0 || !strings.Contains(m.Why.Message, "did not get on") {
+		t.Errorf("%+v, %+v", m, m.Why)
+	}
+	if got := w.proposals(s); got != foundBefore {
+		t.Error(got)
+	}
+	w.find(s)
+	if m := w.matching(s); m.Why != nil || m.Failed != 0 || m.Records != 606 {
+		t.Errorf("%+v", m)
+	}
+}
+
+func TestASearchThatCannotBeSaysWhy(t *testing.T) {
+	w, s := matched(t)
+	if err := w.AskSearch(t.Context(), "acme", s.ID); err != nil {
+		t.Fatal(err)
+	}
+	all, err := w.List(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, record := range []bool{false, true} { // they change places
+		all[i].SystemOfRecord = record
+		if err := w.Update(t.Context(), "acme", all[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if w.step(s) {
+		t.Error("it goes on")
+	}
+	if m := w.matching(s); m.Next != nil || m.Why == nil || m.Why.Code != "setting" || !strings.Contains(m.Why.Message, "no accounts to be matched") {
+		t.Errorf("%+v", m.Why)
+	}
+}
+
+func TestASearchOfADeletedSourceLeavesNothing(t *testing.T) {
+	w, s := longer(t)
+	if err := w.AskSearch(t.Context(), "acme", s.ID); err != nil {
+		t.Fatal(err)
+	}
+	deleted := false
+	other := *w.Store
+	other.Table = &beforeWrites{Table: w.table, do: func(ops []table.Op) {
+		if strings.Contains(ops[0].Item.Partition, "/match.found") && !deleted {
+			deleted = true
+			if err := w.Delete(t.Context(), "acme", s.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}}
+	if more, err := other.Work(t.Context(), "acme", "matching/"+s.ID); more || err != nil || !deleted {
+		t.Fatalf("%v, %v", more, err)
+	}
+	w.nothingOfMatching(s)
 }
 
 func TestAMatchIsALinkByWhichTheNextRunGoes(t *testing.T) {
@@ -341,7 +653,7 @@ func TestAcceptingAllLeavesWhatAPersonHasToTellApart(t *testing.T) {
 func TestTheSystemOfRecordIsNotMatched(t *testing.T) {
 	w := newWorld(t)
 	s := w.source("ours", func(s *sources.Source) { s.SystemOfRecord = true })
-	_, err := w.FindCandidates(t.Context(), "acme", s.ID, w.clock.Now())
+	err := w.AskSearch(t.Context(), "acme", s.ID)
 	if failure, ok := errors.AsType[*core.Failure](err); !ok || failure.Field != "source" {
 		t.Error(err)
 	}
@@ -361,10 +673,15 @@ func TestNothingOfMatchingIsLeftOfADeletedSource(t *testing.T) {
 	if m, err := w.Matching(t.Context(), "acme", s.ID); err != nil || m.Computed != 0 {
 		t.Errorf("%+v, %v", m, err)
 	}
+	w.nothingOfMatching(s)
+}
+
+func (w *world) nothingOfMatching(s *sources.Source) {
+	w.Helper()
 	for _, part := range []string{"found.a", "found.b", "matched", "rejected", "state"} {
-		items, err := w.table.Query(t.Context(), table.Query{Partition: "acme/sources/" + s.ID + "/match." + part, Limit: 1, Consistent: true})
+		items, err := w.table.Query(w.Context(), table.Query{Partition: "acme/sources/" + s.ID + "/match." + part, Limit: 1, Consistent: true})
 		if err != nil || len(items) != 0 {
-			t.Errorf("%s: %v, %v", part, items, err)
+			w.Errorf("%s: %v, %v", part, items, err)
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -488,19 +487,21 @@ func (s *Store) Ask(ctx context.Context, workspace, id string, full bool) error 
 	return s.Start(ctx, workspace, id)
 }
 
-// Due returns the ids of a workspace's sources that there is something to do for
-// now: a run is due, was asked for, or is to go on.
+// Due returns the tasks of a workspace's sources, as Start takes them, that there is
+// something to do for now: a run is due, was asked for, or is to go on, or candidates
+// are sought.
 func (s *Store) Due(ctx context.Context, workspace string) ([]string, error) {
 	all, err := s.List(ctx, workspace)
 	if err != nil || len(all) == 0 {
 		return nil, err
 	}
-	keys := make([]table.Key, len(all))
+	keys := make([]table.Key, 0, 2*len(all))
 	ids := make([]string, len(all))
 	for i, source := range all {
-		keys[i], ids[i] = askedKey(workspace, source.ID), source.ID
+		keys = append(keys, askedKey(workspace, source.ID), matchStateKey(workspace, source.ID))
+		ids[i] = source.ID
 	}
-	wanted, err := s.Table.Get(ctx, keys, true)
+	items, err := s.Table.Get(ctx, keys, true)
 	if err != nil {
 		return nil, err
 	}
@@ -508,15 +509,20 @@ func (s *Store) Due(ctx context.Context, workspace string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	due := slices.DeleteFunc(all, func(source *Source) bool {
-		i := slices.Index(ids, source.ID)
-		return !s.due(source, states[i], wanted[i].Exists())
-	})
-	ids = nil
-	for _, source := range due {
-		ids = append(ids, source.ID)
+	var due []string
+	for i, source := range all {
+		if s.due(source, states[i], items[2*i].Exists()) {
+			due = append(due, source.ID)
+		}
+		m, err := matchingOf(&items[2*i+1])
+		if err != nil {
+			return nil, err
+		}
+		if m.Next != nil {
+			due = append(due, searchTask+source.ID)
+		}
 	}
-	return ids, nil
+	return due, nil
 }
 
 // due reports whether there is something to do for a source now.

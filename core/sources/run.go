@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"tenure/core"
@@ -69,6 +70,15 @@ type plan struct {
 	feeds []*feed
 	// remembered says that its records are.
 	remembered bool
+}
+
+// Work does what Start was given: it has a source run, or seeks candidates for its
+// accounts. It is as Run in all else.
+func (s *Store) Work(ctx context.Context, workspace, task string) (more bool, err error) {
+	if id, ok := strings.CutPrefix(task, searchTask); ok {
+		return s.search(ctx, workspace, id)
+	}
+	return s.Run(ctx, workspace, task)
 }
 
 // Run does what there is to do for a source until that is done or the end of ctx is
@@ -246,9 +256,9 @@ func (r *run) streams(ctx context.Context) (more bool, err error) {
 }
 
 // late reports whether the end of the time there is is near.
-func (r *run) late(ctx context.Context) bool {
+func (s *Store) late(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
-	return ok && deadline.Sub(r.Now()) < r.Reserve
+	return ok && deadline.Sub(s.Now()) < s.Reserve
 }
 
 // waited tries the records of a stream that wait.

@@ -250,6 +250,11 @@ func (r *run) passed(ctx context.Context, stream string) ([]uint64, error) {
 
 // clear removes all items of a partition.
 func (s *Store) clear(ctx context.Context, partition string) error {
+	return s.clearUnder(ctx, partition, func(context.Context) (*table.Guard, error) { return nil, nil })
+}
+
+// clearUnder is clear under a lock, which hold keeps.
+func (s *Store) clearUnder(ctx context.Context, partition string, hold func(context.Context) (*table.Guard, error)) error {
 	for {
 		items, err := s.Table.Query(ctx, table.Query{Partition: partition, Limit: 1000, KeysOnly: true, Consistent: true})
 		if err != nil || len(items) == 0 {
@@ -259,7 +264,11 @@ func (s *Store) clear(ctx context.Context, partition string) error {
 		for i := range items {
 			ops[i] = table.Delete(items[i].Key, table.Condition{})
 		}
-		if err := errors.Join(s.Table.Write(ctx, ops, nil)...); err != nil {
+		guard, err := hold(ctx)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(s.Table.Write(ctx, ops, guard)...); err != nil {
 			return err
 		}
 	}

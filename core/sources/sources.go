@@ -154,10 +154,11 @@ type Config struct {
 	// Now and Sleep are the clock; nil for the real one.
 	Now   func() time.Time
 	Sleep func(ctx context.Context, d time.Duration) error
-	// Reserve is how long before the end of its time Run stops; 0 for a minute.
+	// Reserve is how long before the end of its time Work stops; 0 for a minute.
 	Reserve time.Duration
-	// Start has a run of a source begun soon; nil where nothing does.
-	Start func(ctx context.Context, workspace, id string) error
+	// Start has Work called soon with a task: the id of a source for its run, or what
+	// else the store names so. nil where nothing does.
+	Start func(ctx context.Context, workspace, task string) error
 }
 
 // Store keeps the sources of all workspaces.

@@ -1,5 +1,6 @@
-// Command sync runs the sources of all workspaces: a schedule has it look for those
-// that are due, and each runs by a message of its own.
+// Command sync runs the sources of all workspaces, and seeks candidates for their
+// accounts: a schedule has it look for those that there is something to do for, and
+// each thing is done by a message of its own.
 package main
 
 import (

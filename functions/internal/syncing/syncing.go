@@ -39,8 +39,8 @@ func Job(env platform.Environment) (platform.Job, error) {
 	}
 	return platform.Job{
 		Queue: queue.Queue,
-		Work: queue.Work(func(ctx context.Context, workspace, id string) (more bool, err error) {
-			more, err = s.Run(ctx, workspace, id)
+		Work: queue.Work(func(ctx context.Context, workspace, task string) (more bool, err error) {
+			more, err = s.Work(ctx, workspace, task)
 			if errors.Is(err, access.ErrLocked) {
 				// Whoever is at work on it goes on, and the next tick sees what is left.
 				return false, nil
@@ -49,8 +49,8 @@ func Job(env platform.Environment) (platform.Job, error) {
 		}),
 		Tick: func(ctx context.Context, workspace string) error {
 			due, err := s.Due(ctx, workspace)
-			for _, id := range due {
-				err = errors.Join(err, queue.Start(ctx, workspace, id))
+			for _, task := range due {
+				err = errors.Join(err, queue.Start(ctx, workspace, task))
 			}
 			return err
 		},

@@ -132,6 +132,16 @@ func TestSourcesThatAreDueRunThroughTheQueue(t *testing.T) {
 	if runs, err := s.Runs(t.Context(), "acme", source.ID, "", 10); err != nil || len(runs) != 3 {
 		t.Errorf("%+v, %v", runs, err)
 	}
+	// Candidates are sought by the same queue, and a tick sees to it that they are.
+	if err := s.AskSearch(t.Context(), "acme", byHand.ID); err != nil {
+		t.Fatal(err)
+	}
+	if text := next(); !strings.Contains(text, "matching/"+byHand.ID) {
+		t.Errorf("the message is %s", text)
+	}
+	if m, err := s.Matching(t.Context(), "acme", byHand.ID); err != nil || m.Computed == 0 || m.Next != nil {
+		t.Errorf("%+v, %v", m, err)
+	}
 	if more, err := job.Work(t.Context(), `{"workspace":"beta","source":"`+source.ID+`"}`); more || err != nil {
 		t.Errorf("another workspace's: %v, %v", more, err)
 	}
