@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -131,8 +132,14 @@ func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 	}
 	systems := sourcing.NewStore(store, engine, keys, sealer, syncs.start)
 	syncs.run = runSource(systems)
+	var address *url.URL
+	if c.ConsoleURL != "" {
+		if address, err = console.ParseURL(c.ConsoleURL); err != nil {
+			return fmt.Errorf("CONSOLE_URL: %w", err)
+		}
+	}
 	pages, err := console.New(console.Config{
-		Access: keys, Identity: people, Calls: log, Overview: overview.New(store, engine), Uploads: sent, Sources: systems, Sending: mail,
+		URL: address, Access: keys, Identity: people, Calls: log, Overview: overview.New(store, engine), Uploads: sent, Sources: systems, Sending: mail,
 	})
 	if err != nil {
 		return err

@@ -35,6 +35,9 @@ type Config struct {
 	// admin of the workspace that it names or, an e-mail address, for that person to
 	// choose a new password.
 	ConsoleLink string
+	// ConsoleURL (CONSOLE_URL) is where browsers find the console; see
+	// console.ParseURL. Empty where it is taken from each request.
+	ConsoleURL string
 	// DNSServers (DNS_SERVER, one or several with commas between) are asked for the
 	// records of sending domains, in place of those of the system.
 	DNSServers []string
@@ -77,6 +80,7 @@ func From(getenv func(string) string) (Config, error) {
 		DataDir: text("DATA_DIR", ".data"),
 
 		ConsoleLink: getenv("CONSOLE_LINK"),
+		ConsoleURL:  getenv("CONSOLE_URL"),
 		MailHost:    getenv("MAIL_HOST"),
 		Region:      text("AWS_REGION", "us-east-1"),
 		Key:         getenv("KEY_ARN"),

@@ -24,13 +24,13 @@ func TestEverySettingHasADefault(t *testing.T) {
 func TestEverySettingIsRead(t *testing.T) {
 	got, err := from(map[string]string{
 		"HOST": "0.0.0.0", "PORT": "0", "DATA_DIR": "d", "POST_LOCK_WAIT": "500ms", "REQUEST_TIMEOUT": "1m30s",
-		"DNS_SERVER": "192.0.2.1, 192.0.2.2:5353,", "MAIL_HOST": "mail.example.net", "AWS_REGION": "eu-west-1", "KEY_ARN": "a",
+		"DNS_SERVER": "192.0.2.1, 192.0.2.2:5353,", "MAIL_HOST": "mail.example.net", "CONSOLE_URL": "https://t.example/admin/", "AWS_REGION": "eu-west-1", "KEY_ARN": "a",
 		"TABLE_NAME": "t", "SOURCES_QUEUE": "q", "DEPLOYMENT": "tenure-prod", "RESPONSE_MODE": "buffer",
 		"WORKSPACES": " acme:not-a-real-key , globex:not:a:real:key,,",
 	})
 	want := config.Config{
 		Host: "0.0.0.0", DataDir: "d", Table: "t", SourcesQueue: "q", Deployment: "tenure-prod", Buffer: true, LockWait: 500 * time.Millisecond, Timeout: 90 * time.Second,
-		DNSServers: []string{"192.0.2.1", "192.0.2.2:5353"}, MailHost: "mail.example.net", Region: "eu-west-1", Key: "a",
+		DNSServers: []string{"192.0.2.1", "192.0.2.2:5353"}, MailHost: "mail.example.net", ConsoleURL: "https://t.example/admin/", Region: "eu-west-1", Key: "a",
 		Workspaces: []config.Workspace{{Name: "acme", Key: "not-a-real-key"}, {Name: "globex", Key: "not:a:real:key"}},
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {

@@ -45,6 +45,9 @@ type Config struct {
 	Uploads  *uploads.Store
 	Sources  *sources.Store
 	Sending  *sending.Store
+	// URL is where browsers find BasePath + "/", by ParseURL; nil where nobody has
+	// said so: then it is taken from each request.
+	URL *url.URL
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Log takes what people do not get to see; nil means slog.Default.

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -202,9 +203,32 @@ func checkCredentials(s *server, r *request) (view, error) {
 	return s.credentialView(r, result)
 }
 
-// outside returns the URL of BasePath + "/" as browsers know it. Who stands in front
-// may add to the path, which the page that the request comes from tells.
+// ParseURL reads the URL of the console as browsers know it: where BasePath + "/" is,
+// behind whatever stands in front. Its errors say what is wrong with it.
+func ParseURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		return nil, errors.New("it is no URL such as https://tenure.example.com" + BasePath + "/")
+	}
+	address := net.ParseIP(u.Hostname())
+	loopback := u.Hostname() == "localhost" || address != nil && address.IsLoopback()
+	if u.Scheme != "https" && (u.Scheme != "http" || !loopback) {
+		return nil, errors.New("it must begin with https://, for codes and sessions travel there; http:// will do on this machine alone")
+	}
+	if u.Path = strings.TrimSuffix(u.Path, "/"); !strings.HasSuffix(u.Path, BasePath) || u.RawPath != "" {
+		return nil, errors.New("it must end in " + BasePath + "/")
+	}
+	u.Path += "/"
+	return u, nil
+}
+
+// outside returns the URL of BasePath + "/" as browsers know it. Where nobody has said
+// which that is, it is that of the request. Who stands in front may have added to the
+// path then, which the page that the request comes from tells.
 func (s *server) outside(r *request) string {
+	if s.URL != nil {
+		return s.URL.String()
+	}
 	if from, err := url.Parse(r.Referer()); err == nil && from.Host == r.Host {
 		if before, _, ok := strings.Cut(from.EscapedPath(), BasePath+"/"); ok {
 			return from.Scheme + "://" + from.Host + before + BasePath + "/"

@@ -2,10 +2,12 @@ package console_test
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
 	"tenure/core/connector"
+	"tenure/core/console"
 	"tenure/core/identity"
 	"tenure/core/sources"
 )
@@ -103,4 +105,54 @@ func TestASourceThatBorrowsItsCredentialsIsDisconnectedWhereTheyAre(t *testing.T
 		t.Errorf("%d %s", a.status, a.body)
 	}
 	b.get("/oauth").shows(t, "Disconnect the source")
+}
+
+func TestTheConsolesURLIsOneThatPeopleMayComeBackTo(t *testing.T) {
+	for text, want := range map[string]string{
+		"https://tenure.example.com/admin/":                         "https://tenure.example.com/admin/",
+		"https://tenure.example.com:8443/admin":                     "https://tenure.example.com:8443/admin/",
+		"https://x.execute-api.eu-west-1.amazonaws.com/Prod/admin/": "https://x.execute-api.eu-west-1.amazonaws.com/Prod/admin/",
+		"http://127.0.0.1:8080/admin/":                              "http://127.0.0.1:8080/admin/",
+		"http://localhost/admin/":                                   "http://localhost/admin/",
+		"http://[::1]:8080/admin/":                                  "http://[::1]:8080/admin/",
+		"http://tenure.example.com/admin/":                          "",
+		"http://localhost.example.com/admin/":                       "",
+		"https://tenure.example.com/":                               "",
+		"https://tenure.example.com/admin/?a=b":                     "",
+		"https://tenure.example.com/admin/?":                        "",
+		"https://tenure.example.com/admin/#a":                       "",
+		"https://ann:secret@tenure.example.com/admin/":              "",
+		"https:///admin/":                                           "",
+		"tenure.example.com/admin/":                                 "",
+		"javascript://tenure.example.com/admin/":                    "",
+		"https://tenure.example.com/%2fadmin/":                      "",
+		"":                                                          "",
+	} {
+		u, err := console.ParseURL(text)
+		if want == "" && err == nil || want != "" && (err != nil || u.String() != want) {
+			t.Errorf("%q: %v, %v", text, u, err)
+		}
+	}
+}
+
+func TestPeopleComeBackToTheConsolesURLWhateverTheRequestSays(t *testing.T) {
+	const said = "https://tenure.example.com/Prod/admin/"
+	w := newWorld(t, func(c *console.Config) {
+		var err error
+		if c.URL, err = console.ParseURL(said); err != nil {
+			t.Fatal(err)
+		}
+	})
+	path := w.books("acme")
+	b := w.as("acme", "ann@example.com", identity.Admin)
+	header := formType.Clone()
+	header.Set("Referer", w.server.URL+"/elsewhere/admin/oauth")
+	header.Set("X-Forwarded-Host", "evil.example")
+	a := b.send(http.MethodPost, path+"/connect", strings.NewReader(url.Values{"form_token": {b.token}}.Encode()), header)
+	if want := url.QueryEscape(said + "oauth/callback"); a.status != http.StatusOK || !strings.Contains(a.body, want) || strings.Contains(a.body, "elsewhere") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	for _, page := range []string{"/oauth", path + "/credentials"} {
+		b.get(page).shows(t, said+"oauth/callback")
+	}
 }

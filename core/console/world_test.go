@@ -54,7 +54,8 @@ type world struct {
 func (w *world) Now() time.Time          { return time.UnixMilli(w.ms.Load()) }
 func (w *world) advance(d time.Duration) { w.ms.Add(d.Milliseconds()) }
 
-func newWorld(t *testing.T) *world {
+// newWorld makes a world, whose console is as options have it.
+func newWorld(t *testing.T, options ...func(*console.Config)) *world {
 	t.Helper()
 	w := &world{T: t}
 	w.ms.Store(1_700_000_000_000)
@@ -103,8 +104,12 @@ func newWorld(t *testing.T) *world {
 		Table: store, Engine: w.engine, Access: w.access, Sealer: secrets.New(keys), Connectors: connectors.All(), Families: catalog.All(), Now: w.Now,
 		Start: func(context.Context, string, string) error { return nil },
 	})
-	handler, err := console.New(console.Config{Sources: w.sources, Access: w.access, Identity: w.people, Calls: w.calls, Uploads: w.uploads, Sending: w.mail, Now: w.Now,
-		Overview: overview.New(store, w.engine)})
+	config := console.Config{Sources: w.sources, Access: w.access, Identity: w.people, Calls: w.calls, Uploads: w.uploads, Sending: w.mail, Now: w.Now,
+		Overview: overview.New(store, w.engine)}
+	for _, option := range options {
+		option(&config)
+	}
+	handler, err := console.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}

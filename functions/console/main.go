@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/sesv2"
@@ -38,8 +39,14 @@ func main() {
 		if err != nil {
 			return nil, err
 		}
+		var address *url.URL
+		if text := env.Settings.ConsoleURL; text != "" {
+			if address, err = console.ParseURL(text); err != nil {
+				return nil, fmt.Errorf("CONSOLE_URL: %w", err)
+			}
+		}
 		return console.New(console.Config{
-			Access: env.Keys, Identity: identity.New(env.Table, identity.Options{}), Calls: env.Calls,
+			URL: address, Access: env.Keys, Identity: identity.New(env.Table, identity.Options{}), Calls: env.Calls,
 			Overview: overview.New(env.Table, env.Engine), Uploads: sent, Sources: systems, Log: env.Log, Secure: true,
 			Sending: sending.New(sending.Config{
 				Table: env.Table, Resolver: resolver, Log: env.Log,
