@@ -3,9 +3,11 @@ package mapping
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"math/big"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -410,7 +412,8 @@ func CheckMoney(currency string, rates map[string]string) error {
 	if _, known := exponents[currency]; !known {
 		return &core.Failure{Code: core.Malformed, Field: "currency", Message: "'currency' must be a code of ISO 4217, such as USD"}
 	}
-	for code, rate := range rates {
+	for _, code := range slices.Sorted(maps.Keys(rates)) {
+		rate := rates[code]
 		_, known := exponents[code]
 		r, ok := rational(rate)
 		switch {

@@ -22,8 +22,10 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	_ "time/tzdata" // so that Zone is known wherever the program runs
 	"unicode/utf8"
 
 	"tenure/core"
@@ -95,6 +97,31 @@ type Source struct {
 	version int64
 }
 
+// Version tells one state of a stored source from another: whoever shows a source to
+// be changed can tell by it whether somebody else has changed it meanwhile.
+func (s *Source) Version() string { return strconv.FormatInt(s.version, 10) }
+
+// On reports whether a stream, or a feed as "stream/family", is turned on. Whether a
+// feed makes anything depends on its stream as well; see Families.
+func (s *Source) On(name string, optional bool) bool {
+	on, said := s.Streams[name]
+	return on || !said && !optional
+}
+
+// Turn turns a stream, or a feed as "stream/family", on or off.
+func (s *Source) Turn(name string, optional, on bool) {
+	switch {
+	case s.On(name, optional) == on:
+	case on == !optional:
+		delete(s.Streams, name)
+	default:
+		if s.Streams == nil {
+			s.Streams = map[string]bool{}
+		}
+		s.Streams[name] = on
+	}
+}
+
 // With returns what next says, as a change of the source: what names it stays.
 func (s *Source) With(next Source) *Source {
 	next.ID, next.Created, next.version = s.ID, s.Created, s.version
@@ -139,7 +166,12 @@ type Money struct {
 	// Rates say how many units of Currency one unit of another currency is worth, as
 	// decimal text by code.
 	Rates map[string]string `json:"rates,omitempty"`
+
+	version int64
 }
+
+// Version tells one state of what is stored from another, like Source.Version.
+func (m *Money) Version() string { return strconv.FormatInt(m.version, 10) }
 
 // Config is what a store works with.
 type Config struct {
@@ -375,6 +407,9 @@ func (s *Store) check(source *Source, all []*Source) error {
 		if other < 0 || all[other].Connector != source.Connector || source.Credentials == source.ID {
 			return refuse(core.NotFound, "credentials", "'credentials' names no other source of the same system with credentials of its own")
 		}
+		if user := slices.IndexFunc(all, func(o *Source) bool { return o.Credentials == source.ID }); user >= 0 {
+			return refuse(core.Conflicting, "credentials", "%s uses the credentials of this source: choose others there first", all[user].Name)
+		}
 	}
 	for name := range source.Streams {
 		if !slices.ContainsFunc(c.Streams, func(st connector.Stream) bool {
@@ -525,15 +560,11 @@ func (s *Store) idFamilies(c *connector.Connector, source *Source) []string {
 }
 
 // reads reports whether a stream is read.
-func (s *Source) reads(st *connector.Stream) bool {
-	on, said := s.Streams[st.Name]
-	return on || !said && !st.Optional
-}
+func (s *Source) reads(st *connector.Stream) bool { return s.On(st.Name, st.Optional) }
 
 // feeds reports whether a feed is on.
 func (s *Source) feeds(st *connector.Stream, f *connector.Feed) bool {
-	on, said := s.Streams[st.Name+"/"+f.Family]
-	return s.reads(st) && (on || !said && !f.Optional)
+	return s.reads(st) && s.On(st.Name+"/"+f.Family, f.Optional)
 }
 
 // Families returns the names of the families that the records of a stream become
@@ -559,11 +590,13 @@ func (s *Store) Money(ctx context.Context, workspace string) (Money, error) {
 	if err != nil || !items[0].Exists() {
 		return m, err
 	}
+	m.version = items[0].Version
 	return m, json.Unmarshal(items[0].Body, &m)
 }
 
 // SetMoney says what amounts of a workspace are in. What was read before stays as
-// it is until it is read anew.
+// it is until it is read anew. A *core.Failure names what cannot be, or says of what
+// Money has returned that somebody else has changed it meanwhile.
 func (s *Store) SetMoney(ctx context.Context, workspace string, m Money) error {
 	if err := mapping.CheckMoney(m.Currency, m.Rates); err != nil {
 		return err
@@ -572,6 +605,14 @@ func (s *Store) SetMoney(ctx context.Context, workspace string, m Money) error {
 	if err != nil {
 		return err
 	}
-	item := table.Item{Key: moneyKey(workspace), Version: s.version(0), Body: body}
-	return errors.Join(s.Table.Write(ctx, []table.Op{table.Put(item, table.Condition{})}, nil)...)
+	item := table.Item{Key: moneyKey(workspace), Version: s.version(m.version), Body: body}
+	cond := table.Condition{}
+	if m.version != 0 {
+		cond = table.VersionIs(m.version)
+	}
+	err = errors.Join(s.Table.Write(ctx, []table.Op{table.Put(item, cond)}, nil)...)
+	if errors.Is(err, table.ErrConflict) {
+		return refuse(core.Conflicting, "version", "Somebody else has changed the currency or the rates meanwhile: look at them again")
+	}
+	return err
 }
