@@ -230,6 +230,9 @@ type view struct {
 	status int
 	// template names the file in templates, without .html; title is the page's.
 	template, title string
+	// section is the path of the section in the navigation that the page belongs to,
+	// where its own path does not tell.
+	section string
 	// fragment names the template within the file that htmx is sent alone, where it
 	// asks.
 	fragment string

@@ -75,23 +75,11 @@ func (d credentialData) Connects() bool {
 
 // way is a way to authenticate.
 type way struct {
-	Name   string       `json:"name"`
-	Title  string       `json:"title"`
-	Fields []credential `json:"fields"`
+	Name   string    `json:"name"`
+	Title  string    `json:"title"`
+	Fields []setting `json:"fields"`
 	// Grants says that a person has to grant access besides.
 	Grants bool `json:"grants,omitempty"`
-}
-
-// credential is a setting of a way to authenticate.
-type credential struct {
-	Name     string   `json:"name"`
-	Title    string   `json:"title"`
-	Doc      string   `json:"doc"`
-	Secret   bool     `json:"secret,omitempty"`
-	Required bool     `json:"required,omitempty"`
-	Choices  []string `json:"choices,omitempty"`
-	// Given says that one is stored.
-	Given bool `json:"given,omitempty"`
 }
 
 // checked is what came of a check.
@@ -117,10 +105,9 @@ func (s *server) credentialView(r *request, result *checked) (view, error) {
 		data.Whose = owner.Name
 	}
 	for _, a := range s.Sources.Connector(of.Source.Connector).Auth {
-		w := way{Name: a.Name, Title: a.Title, Grants: a.OAuth != nil && a.OAuth.Grant == connector.AuthorizationCode}
-		for _, setting := range a.Settings {
-			w.Fields = append(w.Fields, credential{Name: setting.Name, Title: setting.Title, Doc: setting.Doc, Secret: setting.Secret, Required: setting.Required,
-				Choices: setting.Choices, Given: of.given(a.Name, setting.Name)})
+		w := way{Name: a.Name, Title: a.Title, Grants: a.OAuth != nil && a.OAuth.Grant == connector.AuthorizationCode, Fields: settingsOf(a.Settings, "credentials", a.Name)}
+		for i := range w.Fields {
+			w.Fields[i].Given = of.given(a.Name, w.Fields[i].Name)
 		}
 		if data.Ways = append(data.Ways, w); w.Grants {
 			data.Redirect = s.outside(r) + "oauth/callback"

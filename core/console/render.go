@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -249,7 +250,7 @@ func (s *server) showJSON(w http.ResponseWriter, r *request, v view) {
 
 func (s *server) showHTML(w http.ResponseWriter, r *request, v view) {
 	l := &layout{
-		Title: v.title, Up: r.up, Here: strings.TrimPrefix(r.URL.Path, BasePath+"/"), Data: v.data,
+		Title: v.title, Up: r.up, Here: cmp.Or(v.section, strings.TrimPrefix(r.URL.Path, BasePath+"/")), Data: v.data,
 		Session: r.session, Failure: r.failure, Notice: notices[r.URL.Query().Get("done")],
 		form: r.form.Get, now: s.Now(),
 	}

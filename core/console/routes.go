@@ -81,7 +81,7 @@ var routes = slices.Concat([]route{
 	{method: http.MethodPost, path: "/profile/password", role: anybody, serve: changePassword, form: profilePage},
 	{method: http.MethodPost, path: "/profile/sessions/{id}/end", role: anybody, serve: endSession},
 	{method: http.MethodPost, path: "/profile/sessions/end-others", role: anybody, serve: endOtherSessions},
-}, credentialRoutes(), oauthRoutes(), mappingRoutes(), matchingRoutes(), templateRoutes())
+}, credentialRoutes(), oauthRoutes(), mappingRoutes(), setupRoutes(), moneyRoutes(), matchingRoutes(), templateRoutes())
 
 // section is a place in the navigation.
 type section struct {
@@ -125,6 +125,11 @@ var notices = map[string]string{
 	"access-forgotten":    "The source is disconnected. What the system has granted to the app is taken away there.",
 	"credentials-stored":  "The credentials are stored, sealed. Test the connection next.",
 	"credentials-deleted": "The credentials are deleted.",
+	"source-added":        "The source is added, and paused until you let it run. Store its credentials next.",
+	"source-added-ended":  "The source is added. As its service has ended, records come from exported files alone.",
+	"source-changed":      "The settings are saved.",
+	"source-changed-anew": "The settings are saved. Records that were read before stay as they are: read all records anew to have it everywhere.",
+	"money-changed":       "The currency and the rates are saved. Amounts that were read before stay as they are until they are read anew.",
 	"source-asked":        "The source runs as soon as there is room for it.",
 	"source-paused":       "The source does not run by itself any more.",
 	"source-resumed":      "The source runs by itself again.",

@@ -89,6 +89,18 @@ var examples = map[string]func(w *world, workspace string) example{
 	"POST /sources/{id}/survey": func(w *world, workspace string) example {
 		return example{path: w.billing(workspace) + "/survey", form: url.Values{"location": {"id"}, "system_of_record": {"1"}}, done: "source.surveyed"}
 	},
+	"POST /add-source": func(w *world, workspace string) example {
+		return example{path: "/add-source", form: url.Values{"connector": {"zendesk"}, "name": {"Help"}, "settings.subdomain": {"example"}}, done: "source.added"}
+	},
+	"GET /sources/{id}/settings": func(w *world, workspace string) example {
+		return example{path: w.billing(workspace) + "/settings"}
+	},
+	"POST /sources/{id}/settings": func(w *world, workspace string) example {
+		return example{path: w.billing(workspace) + "/settings", form: url.Values{"every": {"15"}}, done: "source.changed"}
+	},
+	"POST /money": func(w *world, workspace string) example {
+		return example{path: "/money", form: url.Values{"currency": {"EUR"}, "rates": {"USD 0.93"}}, done: "money.changed"}
+	},
 	"GET /sources": func(w *world, workspace string) example {
 		w.source(workspace)
 		return example{path: "/sources"}

@@ -68,21 +68,27 @@ func (s *source) Doing() string {
 
 // Cadence returns how often it runs, in words.
 func (s *source) Cadence() string {
-	every := time.Duration(s.Source.Every) * time.Minute
 	switch {
 	case s.Ended:
 		return "when files are imported"
 	case s.Source.Paused:
 		return "paused"
-	case every == 0:
+	case s.Source.Every == 0:
 		return "when somebody asks for it"
 	}
-	n, unit := int(every/time.Minute), "minute"
+	return every(time.Duration(s.Source.Every) * time.Minute)
+}
+
+// every returns a time between two things, which is whole seconds, in words.
+func every(d time.Duration) string {
+	n, unit := int(d/time.Second), "second"
 	switch {
-	case every%(24*time.Hour) == 0:
-		n, unit = int(every/(24*time.Hour)), "day"
-	case every%time.Hour == 0:
-		n, unit = int(every/time.Hour), "hour"
+	case d%(24*time.Hour) == 0:
+		n, unit = int(d/(24*time.Hour)), "day"
+	case d%time.Hour == 0:
+		n, unit = int(d/time.Hour), "hour"
+	case d%time.Minute == 0:
+		n, unit = int(d/time.Minute), "minute"
 	}
 	if n == 1 {
 		return "every " + unit
