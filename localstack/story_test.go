@@ -90,9 +90,9 @@ func storyTicket(id int, organization, subject string) string {
 		"created_at": "2024-06-01T00:00:00Z", "updated_at": "2024-06-02T00:00:00Z", "generated_timestamp": 1717286400, "satisfaction_rating": null}`, id, organization, subject)
 }
 
-// standIn returns a stand-in that answers from the story's records, and from none
-// where it tells of none.
-func standIn(t *testing.T, name, auth string) *connectortest.Server {
+// standIn returns a stand-in of a system that answers from records, by the names of
+// its lists, and from none in the others.
+func standIn(t *testing.T, name, auth string, records map[string]string) *connectortest.Server {
 	t.Helper()
 	dir := os.DirFS("../core/connectors/testdata/" + name)
 	files := fstest.MapFS{}
@@ -110,7 +110,7 @@ func standIn(t *testing.T, name, auth string) *connectortest.Server {
 		}
 		files[file] = &fstest.MapFile{Data: text}
 	}
-	for list, text := range story[name] {
+	for list, text := range records {
 		files["records/"+list+".json"] = &fstest.MapFile{Data: []byte(text)}
 	}
 	s, err := connectortest.NewServer(files, standins.All[name], auth)
@@ -186,7 +186,10 @@ func TestTheStoryOfFiveSystems(t *testing.T) {
 	}
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	systems := outside{"salesforce": standIn(t, "salesforce", "oauth"), "zuora": standIn(t, "zuora", "oauth"), "zendesk": standIn(t, "zendesk", "api_token"), "stripe": standIn(t, "stripe", "api_key")}
+	systems := outside{}
+	for name, auth := range map[string]string{"salesforce": "oauth", "zuora": "oauth", "zendesk": "api_token", "stripe": "api_key"} {
+		systems[name] = standIn(t, name, auth, story[name])
+	}
 	s := sources.New(sources.Config{
 		Table: counted, Engine: resource.New(resource.Config{Table: counted, Root: catalog.Root}), Access: keys, Sealer: secrets.New(sealing),
 		Connectors: connectors.All(), Families: catalog.All(), Transport: systems, Sleep: func(context.Context, time.Duration) error { return nil },

@@ -293,12 +293,12 @@ func (r *run) answerAll(ctx context.Context, a answers, chosen *SurveyedLocation
 	switch {
 	case c.ours == 0:
 		a.found(askAll, Good, c.theirs, nil, "There are no accounts here yet: %s would come from %s. Whether these are all, you know.", counted(c.theirs, "account"), of)
+	case c.known == 0:
+		a.found(askAll, Bad, c.ours, c.missing, "Not one of %s is an account that is here, of which there are %d: is it another account_id?", of, c.ours)
 	case c.whole && missing == 0:
 		a.found(askAll, Good, c.known, nil, "It has all %d active accounts that are here, and %d more (%s).", c.ours, added, of)
 	case c.whole:
 		a.found(askAll, share(missing, c.ours), missing, c.missing, "%d of the %d active accounts here are not in it; it has %d more that are not here (%s).", missing, c.ours, added, of)
-	case c.known == 0:
-		a.found(askAll, Bad, c.theirs, nil, "Not one of %s is an account that is here, of which there are %d: is it another account_id?", looked, c.ours)
 	default:
 		a.found(askAll, Warn, c.known, nil, "Of %s %d are accounts that are here, and %d would be new. Whether it has all %d accounts here is known once all its records have been read.", looked, c.known, added, c.ours)
 	}

@@ -271,7 +271,7 @@ func TestASurveyOfAPartSaysSo(t *testing.T) {
 	// What is remembered of another place says nothing of this one.
 	draft := *s
 	draft.Location = "id"
-	if got, want := told(t, w.survey(s.With(draft), part), "all_accounts"), "bad: Not one of the first 6 records is an account that is here, of which there are 21: is it another account_id?"; got != want {
+	if got, want := told(t, w.survey(s.With(draft), part), "all_accounts"), "bad: Not one of the first 6 records is an account that is here, of which there are 21: is it another account_id? a0, a1, a10"; got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
 }

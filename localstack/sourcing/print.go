@@ -2,6 +2,7 @@ package sourcing
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -272,6 +273,41 @@ func (c *command) previewed(ctx context.Context, stream string) (*sources.Source
 	}
 	all, err := c.Store.Preview(ctx, c.workspace, source, stream)
 	return source, all, err
+}
+
+func (c *command) survey(ctx context.Context) error {
+	source, err := c.source(ctx)
+	if err != nil {
+		return err
+	}
+	found, err := c.Store.Survey(ctx, c.workspace, source, sources.SurveyLimit{})
+	if err != nil {
+		return err
+	}
+	g := newGrid()
+	g.row("LOCATION", "RECORDS", "VALUES", "ONE ACCOUNT", "NONE", "SEVERAL", "OF VALUES", "OF RECORDS", "")
+	for _, l := range found.Locations {
+		if l.Location == source.Location {
+			l.Location += " (in use)"
+		}
+		g.row(l.Location, l.Records, l.Values, l.One, l.None, l.Several, fmt.Sprint(l.OfValues, "%"), fmt.Sprint(l.OfRecords, "%"), l.Why)
+	}
+	if err := c.say("%s", g); err != nil {
+		return err
+	}
+	for _, a := range slices.Concat(found.AccountID, found.Record) {
+		text := a.Text
+		if a.Level != "" {
+			text = string(a.Level) + ": " + text
+		}
+		if len(a.Examples) > 0 {
+			text += " For example " + strings.Join(a.Examples, ", ")
+		}
+		if err := c.say("\n%s\n  %s\n", a.Title, line(cmp.Or(text, a.Advice))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *command) preview(ctx context.Context) error {

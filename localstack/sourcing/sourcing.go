@@ -34,6 +34,7 @@ const Usage = `commands:
   credentials SOURCE AUTH         store the credentials on standard input, a JSON object
   check SOURCE                    connect, and say what would become of the first records
   preview SOURCE [STREAM]         show what would become of the first records, and write nothing
+  survey SOURCE                   look whether records find their account, and whether the source will do
   run SOURCE [-full]              run a source to its end; -full reads all records anew
   import SOURCE STREAM            take in exported records from standard input
   report SOURCE [RUN]             what came of the last run, or of another one
@@ -97,6 +98,7 @@ var commands = map[string]struct {
 	"credentials": {2, 2, true, (*command).credentials},
 	"check":       {1, 1, false, (*command).check},
 	"preview":     {1, 2, false, (*command).preview},
+	"survey":      {1, 1, false, (*command).survey},
 	"run":         {1, 2, false, (*command).run},
 	"import":      {2, 2, true, (*command).importFile},
 	"report":      {1, 2, false, (*command).report},

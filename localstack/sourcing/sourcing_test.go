@@ -31,6 +31,12 @@ func TestASourceIsMadeCheckedRunAndReported(t *testing.T) {
 			t.Errorf("there is no %q in\n%s", want, text)
 		}
 	}
+	text = w.must("", "survey", id)
+	for _, want := range []string{"(in use)", "Is it made by a program?\n", "Will it include all of your accounts?\n  good: There are no accounts here yet: 1 account would come", "account_id is missing in 1"} {
+		if !strings.Contains(text, want) || strings.ContainsAny(text, "\x1b") {
+			t.Errorf("there is no %q in\n%s", want, text)
+		}
+	}
 	text = w.must("", "run", id)
 	for first, want := range map[string]string{
 		"customers": "customers 2 0 1 0 0 0 1 0 0 0", "orders": "orders 2 0 1 0 0 0 1 0 0 0", "together": "together 4 0 2 0 0 0 2 0 0 0",
