@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -90,13 +91,9 @@ func (r *run) compileFeeds(st *connector.Stream) ([]*feed, error) {
 		if f.each, err = r.expression(declared.Each, false); err != nil {
 			return nil, err
 		}
-		// An account that this source does not make gets only what says that it is one
-		// here, unless it has another one already, and what the administrator has asked for.
-		f.attached = isRoot(f.family) && st.Accounts && !r.source.SystemOfRecord
-		for _, field := range declared.Fields {
-			if f.attached && !field.Attach || slices.ContainsFunc(r.source.Mapping, func(m Mapped) bool {
-				return m.Stream == st.Name && m.Family == declared.Family && m.To == field.To
-			}) {
+		f.attached = r.source.attaches(st, f.family)
+		for _, field := range r.source.defaults(st, declared, f.family) {
+			if r.source.mapped(st.Name, declared.Family, field.To) >= 0 {
 				continue
 			}
 			if err := f.add(r, field.To, field.From, false, f.attached); err != nil {
@@ -114,6 +111,29 @@ func (r *run) compileFeeds(st *connector.Stream) ([]*feed, error) {
 		feeds = append(feeds, f)
 	}
 	return feeds, nil
+}
+
+// attaches reports whether records of a family attach a stream's to accounts that
+// another source has made.
+func (s *Source) attaches(st *connector.Stream, family *resource.Family) bool {
+	return isRoot(family) && st.Accounts && !s.SystemOfRecord
+}
+
+// defaults returns the fields that a feed sets unless the workspace's own mapping
+// says otherwise. An account that this source does not make gets only what says that
+// it is one here, unless it has another one already, and what the administrator has
+// asked for.
+func (s *Source) defaults(st *connector.Stream, declared *connector.Feed, family *resource.Family) []connector.Field {
+	if !s.attaches(st, family) {
+		return declared.Fields
+	}
+	return slices.DeleteFunc(slices.Clone(declared.Fields), func(f connector.Field) bool { return !f.Attach })
+}
+
+// mapped returns the place of a field in the workspace's own mapping; -1 if it has
+// none.
+func (s *Source) mapped(stream, family, to string) int {
+	return slices.IndexFunc(s.Mapping, func(m Mapped) bool { return m.Stream == stream && m.Family == family && m.To == to })
 }
 
 func (f *feed) add(r *run, to, from string, safe, unset bool) error {
@@ -150,16 +170,44 @@ type input struct {
 
 // inputs returns what a feed makes of a record.
 func (r *run) inputs(ctx context.Context, f *feed, o *one) (all []*input, err error) {
-	if f.each == nil {
-		return []*input{r.input(ctx, f, o, o.Value, nil)}, nil
-	}
-	for element, err := range f.each.All(ctx, o.Value, nil) {
+	for in, err := range f.elements(ctx, o) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, r.input(ctx, f, o, element, o.Value))
+		all = append(all, r.input(ctx, f, o, in[0], in[1]))
 	}
 	return all, nil
+}
+
+// elements yields what each of our records is made from, and $record of it.
+func (f *feed) elements(ctx context.Context, o *one) iter.Seq2[[2]any, error] {
+	return func(yield func([2]any, error) bool) {
+		if f.each == nil {
+			yield([2]any{o.Value, nil}, nil)
+			return
+		}
+		for element, err := range f.each.All(ctx, o.Value, nil) {
+			if !yield([2]any{element, o.Value}, err) {
+				return
+			}
+		}
+	}
+}
+
+// value returns what a field, or a dimension, is to be.
+func (r *run) value(ctx context.Context, f *feed, t *target, element, record any) (any, *core.Failure) {
+	value, err := t.from.First(ctx, element, record)
+	if err != nil {
+		return nil, failureOf(t.name, err)
+	}
+	if t.key != "" || t.field != f.id || value == nil {
+		return value, nil
+	}
+	text, ok := mapping.Text(value)
+	if !ok {
+		return nil, refuse(core.WrongType, t.name, "'%s' value must be a text or a number", t.name)
+	}
+	return r.prefixed(f, text), nil
 }
 
 // input maps one element of a record.
@@ -183,9 +231,9 @@ func (r *run) input(ctx context.Context, f *feed, o *one, element, record any) *
 		if t.unset && !o.stored[t.field].IsNull() {
 			continue
 		}
-		value, err := t.from.First(ctx, element, record)
-		if err != nil {
-			in.Failure = failureOf(t.name, err)
+		value, failure := r.value(ctx, f, &t, element, record)
+		if failure != nil {
+			in.Failure = failure
 			return in
 		}
 		if t.key != "" {
@@ -193,14 +241,6 @@ func (r *run) input(ctx context.Context, f *feed, o *one, element, record any) *
 				dimensions[t.field] = append(dimensions[t.field], map[string]any{"key": t.key, "value": value})
 			}
 			continue
-		}
-		if t.field == f.id && value != nil {
-			text, ok := mapping.Text(value)
-			if !ok {
-				in.Failure = refuse(core.WrongType, t.name, "'%s' value must be a text or a number", t.name)
-				return in
-			}
-			value = r.prefixed(f, text)
 		}
 		if in.Failure = set(t.field, value); in.Failure != nil {
 			return in

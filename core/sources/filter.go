@@ -85,6 +85,16 @@ func names(refs []ref, value string) bool {
 	return false
 }
 
+// leftOut says why a record is left out.
+type leftOut struct {
+	// by is the place of the condition that it does not meet; as many as there are
+	// where it is not known to the other source.
+	by      int
+	account string
+	// imported says that its account came from it before.
+	imported bool
+}
+
 // filter leaves out the records of the System of Record that do not pass its filter.
 func (r *run) filter(ctx context.Context, st *connector.Stream, records []*one, counts *Counts) error {
 	f := r.source.Filter
@@ -99,14 +109,17 @@ func (r *run) filter(ctx context.Context, st *connector.Stream, records []*one, 
 		if o.account == "" {
 			continue
 		}
-		why := ""
+		why, by := "", len(f.Conditions)
 		for i := range f.Conditions {
 			passes, err := f.Conditions[i].Match(ctx, o.Value)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 			if err != nil {
-				return refuse(core.Malformed, "filter", "The filter cannot be applied to record %s: %v", clip(o.ID), err)
+				return refuse(core.Malformed, fmt.Sprintf("filter.conditions.%d.path", i), "The filter cannot be applied to record %s: %v", clip(o.ID), err)
 			}
 			if !passes {
-				why = "It does not pass the filter: " + f.Conditions[i].String()
+				why, by = "It does not pass the filter: "+f.Conditions[i].String(), i
 				break
 			}
 		}
@@ -118,6 +131,7 @@ func (r *run) filter(ctx context.Context, st *connector.Stream, records []*one, 
 			continue
 		}
 		imported := o.was != nil && len(o.was.Made) > 0
+		o.out = &leftOut{by, o.account, imported}
 		trouble := Filtered
 		if imported {
 			trouble = Left
@@ -173,6 +187,9 @@ func (r *run) alsoIn(ctx context.Context, records []*one) (map[*one]bool, error)
 			return nil, err
 		}
 		v, err := e.First(ctx, o.Value, nil)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		if err != nil {
 			return nil, refuse(core.Malformed, "filter.also_in.path", "The filter cannot be applied to record %s: %v", clip(o.ID), err)
 		}

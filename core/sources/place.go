@@ -38,6 +38,8 @@ type one struct {
 	// account is its account; why is why there is none.
 	account string
 	why     *Problem
+	// out is what of the filter leaves it out; nil for nothing.
+	out *leftOut
 	// failed are refusals of what was made of it.
 	failed []Problem
 	shown  []Made // for a preview

@@ -115,11 +115,10 @@ func (s *Store) try(ctx context.Context, workspace string, source *Source) (*run
 	return r, r.session.Check(ctx)
 }
 
-// sample reads the first records of a stream, whole pages until there are so many,
-// and reports whether there are more. The first page of each stream whose records
-// they are joined with, or find their account through, is applied before. With an
-// error come those that were read before it.
-func (r *run) sample(ctx context.Context, st *connector.Stream, atLeast int) (records []*one, more bool, err error) {
+// before applies the first records, whole pages until there are so many, of each
+// stream whose records those of a stream are joined with, or find their account
+// through.
+func (r *run) before(ctx context.Context, st *connector.Stream, atLeast int) error {
 	r.sampled[st.Name] = true
 	var needed []string
 	for _, j := range st.Joins {
@@ -130,14 +129,24 @@ func (r *run) sample(ctx context.Context, st *connector.Stream, atLeast int) (re
 	}
 	for _, name := range needed {
 		if of := streamOf(r.connector, name); of != nil && r.source.reads(of) && !r.sampled[name] {
-			first, _, err := r.sample(ctx, of, 1)
+			first, _, err := r.sample(ctx, of, atLeast)
 			if err != nil {
-				return nil, false, err
+				return err
 			}
 			if err := r.apply(ctx, of, first); err != nil {
-				return nil, false, err
+				return err
 			}
 		}
+	}
+	return nil
+}
+
+// sample reads the first records of a stream, whole pages until there are so many,
+// and reports whether there are more, after the first page of each stream that
+// before is about. With an error come those that were read before it.
+func (r *run) sample(ctx context.Context, st *connector.Stream, atLeast int) (records []*one, more bool, err error) {
+	if err := r.before(ctx, st, 1); err != nil {
+		return nil, false, err
 	}
 	at := r.session.Begin(st, connector.Last{}, true)
 	for {

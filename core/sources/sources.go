@@ -48,6 +48,11 @@ const (
 	maxValue   = 512
 	// maxPrefix leaves room for the system's own id in the shortest of our ids.
 	maxPrefix = 16
+	// maxConditions is how many conditions a filter has at most, maxMapped how many
+	// fields a workspace's own mapping.
+	maxConditions, maxMapped = 50, 500
+	// maxSource is how long all settings are together, in bytes of JSON.
+	maxSource = 300 << 10
 )
 
 // Source is one system as a workspace uses it. It holds no secret.
@@ -309,6 +314,9 @@ func (s *Store) put(ctx context.Context, workspace string, source *Source) error
 	if err != nil {
 		return err
 	}
+	if len(body) > maxSource {
+		return refuse(core.TooLarge, "source", "The settings, mapping and filter together are too long")
+	}
 	item := table.Item{Key: sourceKey(workspace, source.ID), Version: s.version(source.version), Body: body}
 	cond := table.Absent()
 	if source.version != 0 {
@@ -484,6 +492,14 @@ func streamOf(c *connector.Connector, name string) *connector.Stream {
 
 // checkMapping checks a workspace's own mapping.
 func (s *Store) checkMapping(c *connector.Connector, source *Source) error {
+	if len(source.Mapping) > maxMapped {
+		return refuse(core.TooLarge, "mapping", "A mapping of your own has at most %d fields", maxMapped)
+	}
+	for i, m := range source.Mapping {
+		if slices.ContainsFunc(source.Mapping[:i], func(o Mapped) bool { return o.Stream == m.Stream && o.Family == m.Family && o.To == m.To }) {
+			return refuse(core.NotUnique, fmt.Sprintf("mapping.%d.to", i), "'%s' is set twice", m.To)
+		}
+	}
 	for i, m := range source.Mapping {
 		at := fmt.Sprintf("mapping.%d", i)
 		stream := streamOf(c, m.Stream)
@@ -507,9 +523,19 @@ func (s *Store) checkFilter(source *Source, all []*Source) error {
 	if source.Filter == nil {
 		return nil
 	}
+	if len(source.Filter.Conditions) > maxConditions {
+		return refuse(core.TooLarge, "filter.conditions", "A filter has at most %d conditions", maxConditions)
+	}
 	for i := range source.Filter.Conditions {
+		if at := fmt.Sprintf("filter.conditions.%d.value", i); utf8.RuneCountInString(source.Filter.Conditions[i].Value) > maxValue {
+			return refuse(core.TooLong, at, "'%s' has more than %d characters", at, maxValue)
+		}
 		if err := source.Filter.Conditions[i].Check(); err != nil {
-			return named(fmt.Sprintf("filter.conditions.%d", i), err)
+			part := "path"
+			if failure, ok := errors.AsType[*core.Failure](err); ok && failure.Field != "" {
+				part = failure.Field
+			}
+			return named(fmt.Sprintf("filter.conditions.%d.%s", i, part), err)
 		}
 	}
 	also := source.Filter.AlsoIn

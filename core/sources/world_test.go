@@ -333,3 +333,15 @@ func (w *world) problems(s *sources.Source, r *sources.Run) []sources.Problem {
 	}
 	return all
 }
+
+// at returns when a row of the made-up system was last changed.
+func (w *world) at(list string, id any) any {
+	w.system.mu.Lock()
+	defer w.system.mu.Unlock()
+	for _, r := range w.system.rows[list] {
+		if r["id"] == id {
+			return r["at"]
+		}
+	}
+	return nil
+}
