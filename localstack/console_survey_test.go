@@ -59,11 +59,11 @@ func TestConsoleSurvey(t *testing.T) {
 	command(`{"api_key": "secret-stripe-key"}`, "credentials", "Billing", "api_key")
 	ann.Choose("Where the account_id is", "Metadata of customers")
 	ann.Press("Look at the data")
-	ann.See("30 records looked at", "7%", "acme east", "has a value in 28 of all 30 records", "Nearly all values are alike", "Choose it as the System of Record above")
+	ann.See("30 records looked at", "7%", "acme east", "has a value in 28 of the 30 records", "Nearly all values are alike", "Choose it as the System of Record above")
 	ann.Inspect("mapping-looked")
 	ann.Toggle("The System of Record")
 	ann.Press("Look at the data")
-	ann.See("1 of the 3 active accounts here are not in it; it has 26 more that are not here (all 30 records)", ".metadata.plan", "free (10)", "account_id is missing in 2")
+	ann.See("1 of the 3 active accounts here are not in it; it has 26 more that are not here (the 30 records)", ".metadata.plan", "free (10)", "account_id is missing in 2")
 	ann.Inspect("mapping-record")
 
 	// It is as it was: nothing is stored by looking.
@@ -84,7 +84,7 @@ func TestConsoleSurvey(t *testing.T) {
 	plain.Choose("Where the account_id is", "ID of customers")
 	plain.Toggle("The System of Record")
 	plain.Press("Look at the data")
-	plain.See("Not one of all 30 records", "What is there: ID of customers")
+	plain.See("Not one of the 30 records", "What is there: ID of customers")
 	plain.Press("Save")
 	plain.See("The mapping is saved")
 	if text := command("", "show", "Billing"); !strings.Contains(text, `"location": "id"`) {

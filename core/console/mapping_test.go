@@ -100,14 +100,14 @@ func TestTheDataAreLookedAtBeforeAMappingIsSaved(t *testing.T) {
 	}
 	form := url.Values{"location": {"id"}, "system_of_record": {"1"}}
 	a := b.post(path+"/survey", form)
-	a.shows(t, "Customers: 2 records looked at", "What is there: ID of customers", "cus_1", "Acme &lt;b&gt;", "There are no accounts here yet: 2 accounts would come from all 2 records",
+	a.shows(t, "Customers: 2 records looked at", "What is there: ID of customers", "cus_1", "Acme &lt;b&gt;", "There are no accounts here yet: 2 accounts would come from the 2 records",
 		"account_id, name, join_date are there in all 2 records", `value="id" selected`, `value="1" checked`, "It has nothing there")
 	if strings.Contains(a.body, "not-a-real-key") || strings.Contains(a.body, "Choose it as the System of Record above") {
 		t.Error(a.body)
 	}
 	fragment := b.send(http.MethodPost, path+"/survey", strings.NewReader(url.Values{"form_token": {b.token}, "location": {"metadata"}}.Encode()),
 		http.Header{"Content-Type": formType["Content-Type"], "Hx-Request": {"true"}})
-	if strings.Contains(fragment.body, "<html") || !strings.Contains(fragment.body, "Choose it as the System of Record above") || !strings.Contains(fragment.body, "has a value in 1 of all 2 records") {
+	if strings.Contains(fragment.body, "<html") || !strings.Contains(fragment.body, "Choose it as the System of Record above") || !strings.Contains(fragment.body, "has a value in 1 of the 2 records") {
 		t.Errorf("%d %s", fragment.status, fragment.body)
 	}
 	var data struct {

@@ -73,12 +73,28 @@ func (all answers) found(question string, level Level, count int, examples []str
 	all[i].Level, all[i].Count, all[i].Examples, all[i].Text = level, count, examples, fmt.Sprintf(format, args...)
 }
 
-// sampleOf says what was looked at.
-func sampleOf(n int, more bool) string {
-	if more {
-		return "the first " + counted(n, "record")
+// looked is what was looked at.
+type looked struct {
+	records int
+	more    bool
+}
+
+// all says it as a whole, and of as what some are of.
+func (l looked) all() string {
+	if !l.more && l.records > 1 {
+		return "all " + counted(l.records, "record")
 	}
-	return "all " + counted(n, "record")
+	return l.of()
+}
+
+func (l looked) of() string {
+	switch {
+	case l.more:
+		return "the first " + counted(l.records, "record")
+	case l.records == 1:
+		return "the only record"
+	}
+	return "the " + counted(l.records, "record")
 }
 
 func counted(n int, what string) string {
@@ -106,12 +122,12 @@ func (r *run) answerAccountID(ctx context.Context, all []SurveyedLocation, chose
 		a.found(askPlace, Bad, 0, nil, "%s", chosen.Why)
 		return a, nil
 	}
-	looked := sampleOf(chosen.Records, chosen.More)
+	at := looked{chosen.Records, chosen.More}
 	findings := map[FindingKind]Finding{}
 	for _, f := range chosen.Findings {
 		findings[f.Kind] = f
 	}
-	r.answerPlace(a, all, chosen, looked)
+	r.answerPlace(a, all, chosen, at)
 	if chosen.Values == 0 {
 		return a, nil
 	}
@@ -137,7 +153,7 @@ func (r *run) answerAccountID(ctx context.Context, all []SurveyedLocation, chose
 	case !exist:
 		a.found(askPropagated, "", 0, nil, "There are no accounts here yet to compare with.")
 	case chosen.One == chosen.Values:
-		a.found(askPropagated, level, chosen.One, nil, "Each value in %s leads to one account.", looked)
+		a.found(askPropagated, level, chosen.One, nil, "Each value in %s leads to one account.", at.all())
 	default:
 		var examples []string
 		for _, e := range chosen.Examples {
@@ -167,7 +183,7 @@ func (r *run) anyAccount(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-func (r *run) answerPlace(a answers, all []SurveyedLocation, chosen *SurveyedLocation, looked string) {
+func (r *run) answerPlace(a answers, all []SurveyedLocation, chosen *SurveyedLocation, at looked) {
 	l := chosen.location
 	blank := chosen.Records - chosen.Values
 	better := ""
@@ -184,13 +200,13 @@ func (r *run) answerPlace(a answers, all []SurveyedLocation, chosen *SurveyedLoc
 	}
 	switch {
 	case chosen.Values == 0:
-		a.found(askPlace, Bad, blank, nil, "%s has nothing in %s.%s", l.Title, looked, better)
+		a.found(askPlace, Bad, blank, nil, "%s has nothing in %s.%s", l.Title, at.all(), better)
 	case blank > 0:
-		a.found(askPlace, share(blank, chosen.Records), blank, examples, "%s has a value in %d of %s: the others would wait.%s", l.Title, chosen.Values, looked, better)
+		a.found(askPlace, share(blank, chosen.Records), blank, examples, "%s has a value in %d of %s: the others would wait.%s", l.Title, chosen.Values, at.of(), better)
 	case !l.Best || better != "":
-		a.found(askPlace, Warn, chosen.Values, nil, "%s has a value in %s. It is an acceptable place, not the best.%s", l.Title, looked, better)
+		a.found(askPlace, Warn, chosen.Values, nil, "%s has a value in %s. It is an acceptable place, not the best.%s", l.Title, at.all(), better)
 	default:
-		a.found(askPlace, Good, chosen.Values, nil, "%s has a value in %s.", l.Title, looked)
+		a.found(askPlace, Good, chosen.Values, nil, "%s has a value in %s.", l.Title, at.all())
 	}
 }
 
@@ -220,7 +236,7 @@ func answerProgram(a answers, chosen *SurveyedLocation) {
 	case alike && first.Count == chosen.Values:
 		a.found(askProgram, Good, first.Count, examples[:1], "All values are alike, as if made by a program: %s.", first.Shape)
 	case alike:
-		a.found(askProgram, Warn, chosen.Values-first.Count, examples, "Nearly all values are alike (%s), and %d are not: were those typed?", first.Shape, chosen.Values-first.Count)
+		a.found(askProgram, Warn, chosen.Values-first.Count, examples, "Nearly all values are alike (%s), but not %d of %d: were those typed?", first.Shape, chosen.Values-first.Count, chosen.Values)
 	default:
 		var shapes []string
 		for _, s := range chosen.Shapes {
@@ -262,31 +278,31 @@ func (r *run) answerRecord(ctx context.Context, found *Survey, chosen *SurveyedL
 		}
 		return a, nil
 	}
-	looked := sampleOf(chosen.Records, chosen.More)
-	if err := r.answerAll(ctx, a, chosen, looked, limit); err != nil {
+	at := looked{chosen.Records, chosen.More}
+	if err := r.answerAll(ctx, a, chosen, at, limit); err != nil {
 		return nil, err
 	}
 	lack, err := r.mandatory(ctx, chosen)
 	if err != nil {
 		return nil, err
 	}
-	answerMandatory(a, lack, chosen.Records, looked)
-	return a, r.answerFilter(ctx, a, found.Telling, looked)
+	answerMandatory(a, lack, at)
+	return a, r.answerFilter(ctx, a, found.Telling, at)
 }
 
-func (r *run) answerAll(ctx context.Context, a answers, chosen *SurveyedLocation, looked string, limit SurveyLimit) error {
+func (r *run) answerAll(ctx context.Context, a answers, chosen *SurveyedLocation, at looked, limit SurveyLimit) error {
 	comparing, cancel := context.WithTimeout(ctx, limit.Time/3)
 	defer cancel()
 	c, err := r.compare(comparing, chosen)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		a.found(askAll, "", chosen.One, nil, "There are more accounts than can be compared in this time. Of %s %d are accounts here.", looked, chosen.One)
+		a.found(askAll, "", chosen.One, nil, "There are more accounts than can be compared in this time. Of %s %d are accounts here.", at.of(), chosen.One)
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	missing, added := c.ours-c.known, c.theirs-c.known
-	of := looked
+	of := at.of()
 	if c.since != 0 {
 		of = "the records as they were last read whole, on " + time.UnixMilli(c.since).UTC().Format("2 Jan 2006")
 	}
@@ -300,12 +316,12 @@ func (r *run) answerAll(ctx context.Context, a answers, chosen *SurveyedLocation
 	case c.whole:
 		a.found(askAll, share(missing, c.ours), missing, c.missing, "%d of the %d active accounts here are not in it; it has %d more that are not here (%s).", missing, c.ours, added, of)
 	default:
-		a.found(askAll, Warn, c.known, nil, "Of %s %d are accounts that are here, and %d would be new. Whether it has all %d accounts here is known once all its records have been read.", looked, c.known, added, c.ours)
+		a.found(askAll, Warn, c.known, nil, "Of %s %d are accounts that are here, and %d would be new. Whether it has all %d accounts here is known once all its records have been read.", at.of(), c.known, added, c.ours)
 	}
 	return nil
 }
 
-func answerMandatory(a answers, lack []*lacking, records int, looked string) {
+func answerMandatory(a answers, lack []*lacking, at looked) {
 	var fields, parts, examples []string
 	worst := Good
 	count := 0
@@ -319,7 +335,7 @@ func answerMandatory(a answers, lack []*lacking, records int, looked string) {
 			part = fmt.Sprintf("%s is missing or not what it must be in %d (%s)", l.field, l.count, clip(l.why))
 		}
 		parts = append(parts, part)
-		if level := share(l.count, records); level == Bad || worst == Good {
+		if level := share(l.count, at.records); level == Bad || worst == Good {
 			worst = level
 		}
 		if l.count > count {
@@ -330,13 +346,13 @@ func answerMandatory(a answers, lack []*lacking, records int, looked string) {
 	case len(lack) == 0:
 		a.found(askMandatory, Bad, 0, nil, "Its records do not become accounts: that is turned off.")
 	case worst == Good:
-		a.found(askMandatory, Good, records, nil, "%s are there in %s.", strings.Join(fields, ", "), looked)
+		a.found(askMandatory, Good, at.records, nil, "%s are there in %s.", strings.Join(fields, ", "), at.all())
 	default:
-		a.found(askMandatory, worst, count, examples, "Of %s: %s. These records would wait, and become no accounts.", looked, strings.Join(parts, "; "))
+		a.found(askMandatory, worst, count, examples, "Of %s: %s. These records would wait, and become no accounts.", at.of(), strings.Join(parts, "; "))
 	}
 }
 
-func (r *run) answerFilter(ctx context.Context, a answers, telling []Telling, looked string) error {
+func (r *run) answerFilter(ctx context.Context, a answers, telling []Telling, at looked) error {
 	all, err := r.List(ctx, r.workspace)
 	if err != nil {
 		return err
@@ -356,11 +372,11 @@ func (r *run) answerFilter(ctx context.Context, a answers, telling []Telling, lo
 	}
 	switch {
 	case len(telling) > 0:
-		a.found(askFilter, Good, len(telling), paths, "%s few values in %s, by which they can be told apart.%s", fieldsHave(len(telling)), looked, also)
+		a.found(askFilter, Good, len(telling), paths, "%s few values in %s, by which they can be told apart.%s", fieldsHave(len(telling)), at.all(), also)
 	case also != "":
-		a.found(askFilter, Good, 0, nil, "No field tells %s apart.%s", looked, also)
+		a.found(askFilter, Good, 0, nil, "No field tells %s apart.%s", at.of(), also)
 	default:
-		a.found(askFilter, Warn, 0, nil, "No field with few values tells %s apart, and there is no other source with accounts.", looked)
+		a.found(askFilter, Warn, 0, nil, "No field with few values tells %s apart, and there is no other source with accounts.", at.of())
 	}
 	return nil
 }

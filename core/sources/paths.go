@@ -1,6 +1,7 @@
 package sources
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -31,6 +32,20 @@ type Path struct {
 // plainName has the names that need no quotes.
 var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
+// memberPath returns the path of a member of the object at a path, which is empty for
+// the record itself.
+func memberPath(at, name string) string {
+	if plainName.MatchString(name) {
+		return at + "." + name
+	}
+	return cmp.Or(at, ".") + "[" + string(schema.Text(name)) + "]"
+}
+
+// depth returns how many names a path has.
+func depth(path string) int {
+	return strings.Count(strings.ReplaceAll(path, ".[", "["), ".") + strings.Count(path, "[")
+}
+
 // pathsOf returns the paths to the values in records, in order, with an example of
 // each. Of lists the first element is taken. They begin with base, which is empty or
 // a variable.
@@ -44,14 +59,7 @@ func pathsOf(records []any, base string) []Path {
 		switch v := v.(type) {
 		case map[string]any:
 			for name, member := range v {
-				switch {
-				case plainName.MatchString(name):
-					walk(member, at+"."+name)
-				case at == "":
-					walk(member, ".["+string(schema.Text(name))+"]")
-				default:
-					walk(member, at+"["+string(schema.Text(name))+"]")
-				}
+				walk(member, memberPath(at, name))
 			}
 			return
 		case []any:

@@ -87,7 +87,7 @@ func TestASurveyTellsHowManyAccountsEachLocationFinds(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	for question, want := range map[string]string{
-		"place":        "bad: Account field of companies has a value in 4 of all 5 records: the others would wait. X",
+		"place":        "bad: Account field of companies has a value in 4 of the 5 records: the others would wait. X",
 		"programmatic": "good: All values are alike, as if made by a program: letters, digits. a1",
 		"exact":        "bad: 2 records have an account_id that differs from another one in upper and lower case alone. B2, b2",
 		"text":         "good: All 4 values are texts or whole numbers.",
@@ -131,7 +131,7 @@ func TestASurveyTriesASourceThatIsNotStored(t *testing.T) {
 	if l := found.Locations[0]; l.One != 2 || l.OfRecords != 100 {
 		t.Errorf("%+v", l)
 	}
-	if got, want := told(t, found, "all_accounts"), "good: It has all 2 active accounts that are here, and 0 more (all 2 records)."; got != want {
+	if got, want := told(t, found, "all_accounts"), "good: It has all 2 active accounts that are here, and 0 more (the 2 records)."; got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
 	if stored, err := w.Get(t.Context(), "acme", s.ID); err != nil || stored.SystemOfRecord || stored.Settings["account_field"] != "" {
@@ -155,7 +155,7 @@ func TestASurveyAnswersWhatIsToBeAskedOfAnAccountID(t *testing.T) {
 			"text": "good: All 3 values are texts or whole numbers.", "exact": "good: No value has spaces, or differs from another one in case alone.",
 			"propagated": ": There are no accounts here yet to compare with."}},
 		"the system's own id": {[]any{"1"}, func(s *sources.Source) { s.Location = "id" }, map[string]string{
-			"place": "warn: ID of companies has a value in all 1 record. It is an acceptable place, not the best."}},
+			"place": "warn: ID of companies has a value in the only record. It is an acceptable place, not the best."}},
 		"nothing": {[]any{nil, ""}, nil, map[string]string{
 			"place": "bad: Account field of companies has nothing in all 2 records.", "programmatic": ":", "exact": ":"}},
 		"random ones of one length": {[]any{"0015g00000XyZab", "00A9g11000Qr3tb", "0B1x2y3z4A5b6C7"}, nil, map[string]string{
@@ -177,7 +177,7 @@ func TestASurveyAnswersWhatIsToBeAskedOfAnAccountID(t *testing.T) {
 			"exact":      "bad: 2 records have an account_id that another one has, too: only the first of them would become an account. a1",
 			"propagated": ":"}},
 		"one of many is not like the others": {append(slices.Repeat([]any{"C-1"}, 99), "Beta"), nil, map[string]string{
-			"programmatic": "warn: Nearly all values are alike (letters, “-”, digits), and 1 are not: were those typed? C-1, Beta"}},
+			"programmatic": "warn: Nearly all values are alike (letters, “-”, digits), but not 1 of 100: were those typed? C-1, Beta"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -212,9 +212,9 @@ func TestASurveyAnswersWhatIsToBeAskedOfASystemOfRecord(t *testing.T) {
 	s := w.source("one", sor)
 	found := w.survey(s, sources.SurveyLimit{})
 	for question, want := range map[string]string{
-		"all_accounts":     "good: There are no accounts here yet: 39 accounts would come from all 40 records. Whether these are all, you know.",
-		"mandatory_fields": "warn: Of all 40 records: account_id is missing in 1; name is missing in 1; join_date is missing or not what it must be in 2 (",
-		"filter":           "good: 2 fields have few values in all 40 records, by which they can be told apart. Accounts can be restricted to those that are also in two. .customer, .about.\"a kind\"",
+		"all_accounts":     "good: There are no accounts here yet: 39 accounts would come from the 40 records. Whether these are all, you know.",
+		"mandatory_fields": "warn: Of the 40 records: account_id is missing in 1; name is missing in 1; join_date is missing or not what it must be in 2 (",
+		"filter":           "good: 2 fields have few values in all 40 records, by which they can be told apart. Accounts can be restricted to those that are also in two. .customer, .about[\"a kind\"]",
 	} {
 		if got := told(t, found, question); !strings.HasPrefix(got, want) {
 			t.Errorf("%s: %s\nwant %s", question, got, want)
@@ -238,7 +238,7 @@ func TestASurveyAnswersWhatIsToBeAskedOfASystemOfRecord(t *testing.T) {
 	w.system.drop("one/companies", 7, 8, 9, 10, 11, 12)
 	found = w.survey(s, sources.SurveyLimit{})
 	for question, want := range map[string]string{
-		"all_accounts":     "bad: 2 of the 36 active accounts here are not in it; it has 0 more that are not here (all 34 records). a10, a12",
+		"all_accounts":     "bad: 2 of the 36 active accounts here are not in it; it has 0 more that are not here (the 34 records). a10, a12",
 		"mandatory_fields": "good: account_id, name, join_date are there in all 34 records.",
 	} {
 		if got := told(t, found, question); got != want {

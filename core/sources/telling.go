@@ -2,7 +2,6 @@ package sources
 
 import (
 	"cmp"
-	"encoding/json"
 	"maps"
 	"regexp"
 	"slices"
@@ -132,11 +131,8 @@ const (
 	longestTold = 100
 )
 
-var (
-	namePattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	// likely has names of fields that tell customers from others.
-	likely = regexp.MustCompile(`(?i)(status|state|type|stage|active|deleted|archived|disabled|enabled|closed|customer|tier|plan|segment|categor|kind|class|level|lifecycle)[^.]*$`)
-)
+// likely has names of fields that tell customers from others.
+var likely = regexp.MustCompile(`(?i)(status|state|type|stage|active|deleted|archived|disabled|enabled|closed|customer|tier|plan|segment|categor|kind|class|level|lifecycle)[^.]*$`)
 
 // tellingFields finds the fields with few values among those of records.
 func tellingFields(records []*one) []Telling {
@@ -182,7 +178,7 @@ func tellingFields(records []*one) []Telling {
 		return 1
 	}
 	slices.SortFunc(all, func(a, b Telling) int {
-		return cmp.Or(rank(a)-rank(b), strings.Count(a.Path, ".")-strings.Count(b.Path, "."), len(a.Values)-len(b.Values), strings.Compare(a.Path, b.Path))
+		return cmp.Or(rank(a)-rank(b), depth(a.Path)-depth(b.Path), len(a.Values)-len(b.Values), strings.Compare(a.Path, b.Path))
 	})
 	return all[:min(len(all), maxTelling)]
 }
@@ -191,14 +187,7 @@ func tellingFields(records []*one) []Telling {
 // value, by their paths.
 func eachField(path string, object map[string]any, deep int, each func(path, value string)) {
 	for name, value := range object {
-		at := path + "." + name
-		if !namePattern.MatchString(name) {
-			quoted, err := json.Marshal(name)
-			if err != nil {
-				continue
-			}
-			at = path + "." + string(quoted)
-		}
+		at := memberPath(path, name)
 		switch value := value.(type) {
 		case nil:
 		case bool:
