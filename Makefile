@@ -103,12 +103,12 @@ templates: ## check the templates
 	  $(call left_out,the security check of the templates: checkov could not be installed); \
 	fi
 
-bench: build ## measure the main job on the embedded store, the matching of names, then on DynamoDB Local, and the functions
+bench: build ## measure the main job on the embedded store, the matching of names, runs of sources, then on DynamoDB Local, and the functions
 	@$(PLAIN) go build -o $(BUILD)/bench ./localstack/bench
 	@$(BUILD)/bench -server $(BUILD)/tenure $(BENCH)
 	@$(BUILD)/bench -names 100000
 	@$(MAKE) --no-print-directory $(DYNAMODB)/.installed
-	@PRICES=$(PRICES) $(PLAIN) go test ./localstack/bench -run '^$$' -bench . -benchtime 1x -timeout 60m
+	@PRICES=$(PRICES) $(PLAIN) go test ./core/sources ./localstack/bench -run '^$$' -bench . -benchtime 1x -timeout 60m
 
 fuzz: ## run every fuzz target for FUZZTIME each
 	@for package in $$(go list ./core/...); do \
