@@ -43,6 +43,9 @@ func (s *Session) Expression(text string, safe bool) (*Expression, error) {
 	return e, nil
 }
 
+// String returns the expression.
+func (e *Expression) String() string { return e.program.String() }
+
 // First returns the first value of the expression over input; nil if there is none.
 // record is $record.
 func (e *Expression) First(ctx context.Context, input, record any) (any, error) {

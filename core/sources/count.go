@@ -54,7 +54,8 @@ type Counted struct {
 	New     int   `json:"new"`
 	Refused Tally `json:"refused"`
 	// Conditions are those that each condition leaves out, of those that have passed
-	// the ones before it. AlsoIn are those that the other source does not know.
+	// the ones before it; where one condition is enough, those that all of them leave
+	// out together. AlsoIn are those that the other source does not know.
 	Conditions []Tally `json:"conditions"`
 	AlsoIn     Tally   `json:"also_in"`
 	// Left are those of them whose account came from here before: it stays, or is
@@ -92,9 +93,11 @@ func (s *Store) Count(ctx context.Context, workspace string, source *Source, mos
 	}
 	r.together, r.shown = perUpload, false
 	c := &Counted{All: true, Passed: newTally(), Refused: newTally(), Conditions: []Tally{}, AlsoIn: newTally(), Left: newTally(), Mismatched: newTally(), Paths: []Path{}}
-	if source.Filter != nil {
-		for range source.Filter.Conditions {
-			c.Conditions = append(c.Conditions, newTally())
+	if f := source.Filter; f != nil {
+		for i := range f.Conditions {
+			if i == 0 || !f.Any {
+				c.Conditions = append(c.Conditions, newTally())
+			}
 		}
 	}
 	for i := range r.connector.Streams {

@@ -125,38 +125,55 @@ func (s *Store) Fields(source *Source, stream string) []MappedFeed {
 	return feeds
 }
 
-// Map has an expression set a field of a source. Where it is the default the
-// workspace's own mapping has no need of it. Empty: the field is not set.
+// Map has an expression set a field of a source, which may be a copy of a stored one.
+// Empty: the field is not set. One that is in force stays as it is, be it by default
+// or the workspace's own, and where the default is asked for the workspace's own
+// mapping has no need of it.
 func (s *Store) Map(source *Source, stream, family, to, from string) {
-	byDefault := ""
-	if st := streamOf(s.Connector(source.Connector), stream); st != nil {
-		for i := range st.Feeds {
-			if declared := &st.Feeds[i]; declared.Family == family {
-				for _, f := range source.defaults(st, declared, s.family(family)) {
-					if f.To == to {
-						byDefault = f.From
-					}
+	// Forms have no lines.
+	line := func(text string) string { return strings.Join(strings.Fields(text), " ") }
+	byDefault, own := s.declared(source, stream, family, to), source.mapped(stream, family, to)
+	switch {
+	case own >= 0 && line(source.Mapping[own].From) == line(from), own < 0 && line(byDefault) == line(from):
+	case line(byDefault) == line(from):
+		s.Unmap(source, stream, family, to)
+	case own >= 0:
+		source.Mapping = slices.Clone(source.Mapping)
+		source.Mapping[own].From = strings.TrimSpace(from)
+	default:
+		source.Mapping = append(slices.Clip(source.Mapping), Mapped{Stream: stream, Family: family, To: to, From: strings.TrimSpace(from)})
+	}
+}
+
+// Unmap has a field of a source be set as it is by default.
+func (s *Store) Unmap(source *Source, stream, family, to string) {
+	if own := source.mapped(stream, family, to); own >= 0 {
+		source.Mapping = slices.Delete(slices.Clone(source.Mapping), own, own+1)
+	}
+}
+
+// declared returns the expression that sets a field by default; empty for none.
+func (s *Store) declared(source *Source, stream, family, to string) string {
+	st := streamOf(s.Connector(source.Connector), stream)
+	if st == nil {
+		return ""
+	}
+	for i := range st.Feeds {
+		if declared := &st.Feeds[i]; declared.Family == family {
+			for _, f := range source.defaults(st, declared, s.family(family)) {
+				if f.To == to {
+					return f.From
 				}
 			}
 		}
 	}
-	next := slices.Clone(source.Mapping)
-	// Forms have no lines.
-	own, same := source.mapped(stream, family, to), strings.Join(strings.Fields(from), " ") == strings.Join(strings.Fields(byDefault), " ")
-	switch {
-	case same && own >= 0:
-		next = slices.Delete(next, own, own+1)
-	case same:
-	case own >= 0:
-		next[own].From = strings.TrimSpace(from)
-	default:
-		next = append(next, Mapped{Stream: stream, Family: family, To: to, From: strings.TrimSpace(from)})
-	}
-	source.Mapping = next
+	return ""
 }
 
 // Sample is what a field would be in one record.
 type Sample struct {
+	// Before are the values in the system that the expression reads.
+	Before []Path `json:"before"`
 	// Value is the value as the API has it; nil where there is none.
 	Value json.RawMessage `json:"value"`
 	// Clipped says that it was too long.
@@ -248,9 +265,10 @@ func (r *run) sampleFeed(ctx context.Context, st *connector.Stream, f *feed, rec
 			}
 			feed.Records = append(feed.Records, of)
 			for i := range f.fields {
-				var sample Sample
+				sample := Sample{Before: []Path{}}
 				if err == nil {
 					sample = r.sampleValue(ctx, f, &f.fields[i], in[0], in[1])
+					sample.Before = before(f.fields[i].from.String(), in[0], in[1])
 				}
 				feed.Values[f.fields[i].name] = append(feed.Values[f.fields[i].name], sample)
 			}

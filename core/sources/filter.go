@@ -87,12 +87,36 @@ func names(refs []ref, value string) bool {
 
 // leftOut says why a record is left out.
 type leftOut struct {
-	// by is the place of the condition that it does not meet; as many as there are
-	// where it is not known to the other source.
+	// by is the place of the condition that it does not meet, 0 where it meets none of
+	// those of which one is enough; as many as there are where it is not known to the
+	// other source.
 	by      int
 	account string
 	// imported says that its account came from it before.
 	imported bool
+}
+
+// unmet returns the place of the first condition that a record does not meet, or 0
+// where it meets none of those of which one is enough; -1 if the conditions let it
+// pass.
+func (f *Filter) unmet(ctx context.Context, o *one) (int, error) {
+	for i := range f.Conditions {
+		passes, err := f.Conditions[i].Match(ctx, o.Value)
+		switch {
+		case ctx.Err() != nil:
+			return 0, ctx.Err()
+		case err != nil:
+			return 0, refuse(core.Malformed, fmt.Sprintf("filter.conditions.%d.path", i), "The filter cannot be applied to record %s: %v", clip(o.ID), err)
+		case passes && f.Any:
+			return -1, nil
+		case !passes && !f.Any:
+			return i, nil
+		}
+	}
+	if f.Any && len(f.Conditions) > 0 {
+		return 0, nil
+	}
+	return -1, nil
 }
 
 // filter leaves out the records of the System of Record that do not pass its filter.
@@ -110,18 +134,13 @@ func (r *run) filter(ctx context.Context, st *connector.Stream, records []*one, 
 			continue
 		}
 		why, by := "", len(f.Conditions)
-		for i := range f.Conditions {
-			passes, err := f.Conditions[i].Match(ctx, o.Value)
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if err != nil {
-				return refuse(core.Malformed, fmt.Sprintf("filter.conditions.%d.path", i), "The filter cannot be applied to record %s: %v", clip(o.ID), err)
-			}
-			if !passes {
-				why, by = "It does not pass the filter: "+f.Conditions[i].String(), i
-				break
-			}
+		switch unmet, err := f.unmet(ctx, o); {
+		case err != nil:
+			return err
+		case unmet >= 0 && f.Any:
+			why, by = "It meets none of the filter's conditions", unmet
+		case unmet >= 0:
+			why, by = "It does not pass the filter: "+f.Conditions[unmet].String(), unmet
 		}
 		waits := false
 		if why == "" && also != nil && !also[o] {

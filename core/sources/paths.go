@@ -2,6 +2,7 @@ package sources
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"regexp"
@@ -90,6 +91,37 @@ func pathsOf(records []any, base string) []Path {
 	return paths
 }
 
+// before returns what an expression reads of an element, and of the record that it is
+// of, as the system has it.
+func before(expression string, element, record any) []Path {
+	paths := []Path{}
+	for _, r := range mapping.Reads(expression) {
+		v, at := element, ""
+		switch r.Variable {
+		case "":
+		case "record":
+			v, at = record, "$record"
+		default:
+			continue
+		}
+		for _, name := range r.Path {
+			switch name := name.(type) {
+			case string:
+				object, _ := v.(map[string]any)
+				v, at = object[name], memberPath(at, name)
+			case int:
+				list, _ := v.([]any)
+				if v = nil; name >= 0 && name < len(list) {
+					v = list[name]
+				}
+				at = fmt.Sprintf("%s[%d]", cmp.Or(at, "."), name)
+			}
+		}
+		paths = append(paths, Path{at, exampleOf(v)})
+	}
+	return paths
+}
+
 // exampleOf returns a value as people read it, cut off where it is long.
 func exampleOf(v any) string {
 	if v == nil {
@@ -97,7 +129,11 @@ func exampleOf(v any) string {
 	}
 	text, ok := mapping.Text(v)
 	if !ok {
-		text = fmt.Sprint(v)
+		encoded, err := json.Marshal(v)
+		if err != nil {
+			return ""
+		}
+		text = string(encoded)
 	}
 	text = strings.Join(strings.Fields(text), " ")
 	if utf8.RuneCountInString(text) > maxExample {

@@ -150,6 +150,8 @@ type Mapped struct {
 // All of it must hold.
 type Filter struct {
 	Conditions []mapping.Condition `json:"conditions,omitempty"`
+	// Any says that one of Conditions is enough; otherwise all of them must hold.
+	Any bool `json:"any,omitempty"`
 	// AlsoIn, if set, asks that the account is known to another source.
 	AlsoIn *AlsoIn `json:"also_in,omitempty"`
 }
