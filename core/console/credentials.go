@@ -167,6 +167,22 @@ func deleteCredentials(s *server, r *request) (view, error) {
 	return view{to: "sources/" + of.Source.ID + "/credentials", done: "credentials-deleted"}, nil
 }
 
+// looked returns whether a system let itself be looked at, by the error that came of
+// it; an error that is not the system's or the settings' doing is returned.
+func looked(r *request, err error) (*checked, error) {
+	switch {
+	case err == nil:
+		return &checked{Works: true}, nil
+	case r.Context().Err() != nil:
+		return nil, r.Context().Err()
+	case errors.Is(err, context.DeadlineExceeded):
+		return &checked{Message: "It does not answer in time"}, nil
+	case sources.Tells(err):
+		return &checked{Message: err.Error()}, nil
+	}
+	return nil, err
+}
+
 func checkCredentials(s *server, r *request) (view, error) {
 	of, err := s.status(r)
 	if err != nil {
@@ -174,16 +190,8 @@ func checkCredentials(s *server, r *request) (view, error) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), checkPatience)
 	defer cancel()
-	result := &checked{Works: true}
-	switch err := s.Sources.Check(ctx, r.workspace(), of.Source.ID); {
-	case err == nil:
-	case r.Context().Err() != nil:
-		return view{}, r.Context().Err()
-	case errors.Is(err, context.DeadlineExceeded):
-		result = &checked{Message: "It does not answer in time"}
-	case sources.Tells(err):
-		result = &checked{Message: err.Error()}
-	default:
+	result, err := looked(r, s.Sources.Check(ctx, r.workspace(), of.Source.ID))
+	if err != nil {
 		return view{}, err
 	}
 	r.audit("credentials.checked", of.Source.Name)

@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"errors"
 	"net/http"
 
 	"tenure/core/connector"
@@ -136,17 +135,9 @@ func surveySource(s *server, r *request) (view, error) {
 	entered(r, source)
 	ctx, cancel := context.WithTimeout(r.Context(), checkPatience)
 	defer cancel()
-	looked := &checked{Works: true}
 	found, err := s.Sources.Survey(ctx, r.workspace(), source, sources.SurveyLimit{})
-	switch {
-	case err == nil:
-	case r.Context().Err() != nil:
-		return view{}, r.Context().Err()
-	case errors.Is(err, context.DeadlineExceeded):
-		looked = &checked{Message: "It does not answer in time"}
-	case sources.Tells(err):
-		looked = &checked{Message: err.Error()}
-	default:
+	looked, err := looked(r, err)
+	if err != nil {
 		return view{}, err
 	}
 	r.audit("source.surveyed", source.Name)

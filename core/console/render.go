@@ -66,6 +66,9 @@ func (l *layout) Refused(name string) string {
 	if rest, ok := strings.CutPrefix(l.Failure.Message, "'"+name+"' "); ok {
 		return "This " + rest
 	}
+	if rest, ok := strings.CutPrefix(l.Failure.Message, "'"+name+"': "); ok && rest != "" {
+		return strings.ToUpper(rest[:1]) + rest[1:]
+	}
 	return l.Failure.Message
 }
 
@@ -75,6 +78,14 @@ func (l *layout) Untold() string {
 		return ""
 	}
 	return l.Failure.Message
+}
+
+// Rest is Untold for a page that tells it itself, so that a part of it that is sent
+// alone does.
+func (l *layout) Rest() string {
+	text := l.Untold()
+	l.told = l.told || text != ""
+	return text
 }
 
 // Within reports whether the page is that of a section, or lies below it.
@@ -136,9 +147,11 @@ var functions = template.FuncMap{
 	// words writes the name of a family as people read it.
 	"words": func(name string) string { return strings.ReplaceAll(name, "_", " ") },
 	"count": count,
-	"dict":  dict,
-	"agent": agent,
-	"field": func(l *layout, name string) fieldOf { return fieldOf{l, name} },
+	// operator writes the operator of a condition as people read it.
+	"operator": func(name string) string { return operatorWords[name] },
+	"dict":     dict,
+	"agent":    agent,
+	"field":    func(l *layout, name string) fieldOf { return fieldOf{l, name} },
 }
 
 // dict makes a map of names and values, for templates that take more than one
@@ -261,6 +274,10 @@ func (s *server) showHTML(w http.ResponseWriter, r *request, v view) {
 		l.Token = r.session.FormToken()
 	}
 	block := "layout"
+	if v.fragment == "" && r.Header.Get("HX-Request") != "" {
+		w.Header().Set("HX-Retarget", "body") // it is a whole page
+		w.Header().Set("HX-Reswap", "innerHTML")
+	}
 	if v.fragment != "" && r.Header.Get("HX-Request") != "" {
 		block = v.fragment
 	}

@@ -89,6 +89,15 @@ var examples = map[string]func(w *world, workspace string) example{
 	"POST /sources/{id}/survey": func(w *world, workspace string) example {
 		return example{path: w.billing(workspace) + "/survey", form: url.Values{"location": {"id"}, "system_of_record": {"1"}}, done: "source.surveyed"}
 	},
+	"GET /sources/{id}/filter": func(w *world, workspace string) example {
+		return example{path: w.systemOfRecord(workspace) + "/filter"}
+	},
+	"POST /sources/{id}/filter": func(w *world, workspace string) example {
+		return example{path: w.systemOfRecord(workspace) + "/filter", form: url.Values{"filter.any": {"1"}}, done: "source.filter_changed"}
+	},
+	"POST /sources/{id}/count": func(w *world, workspace string) example {
+		return example{path: w.systemOfRecord(workspace) + "/count", done: "source.counted"}
+	},
 	"POST /add-source": func(w *world, workspace string) example {
 		return example{path: "/add-source", form: url.Values{"connector": {"zendesk"}, "name": {"Help"}, "settings.subdomain": {"example"}}, done: "source.added"}
 	},
