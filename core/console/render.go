@@ -232,7 +232,11 @@ func (s *server) show(w http.ResponseWriter, r *request, v view) {
 		s.showJSON(w, r, v)
 	case v.template == "":
 		if v.done != "" {
-			v.to += "?done=" + v.done // the word is one of notices
+			to, query, _ := strings.Cut(v.to, "?")
+			v.to = to + "?done=" + v.done // the word is one of notices
+			if query != "" {
+				v.to += "&" + query
+			}
 		}
 		redirect(w, r, v.to)
 	default:

@@ -81,7 +81,7 @@ var routes = slices.Concat([]route{
 	{method: http.MethodPost, path: "/profile/password", role: anybody, serve: changePassword, form: profilePage},
 	{method: http.MethodPost, path: "/profile/sessions/{id}/end", role: anybody, serve: endSession},
 	{method: http.MethodPost, path: "/profile/sessions/end-others", role: anybody, serve: endOtherSessions},
-}, credentialRoutes(), oauthRoutes(), mappingRoutes(), filterRoutes(), setupRoutes(), moneyRoutes(), matchingRoutes(), templateRoutes())
+}, credentialRoutes(), oauthRoutes(), mappingRoutes(), filterRoutes(), fieldsRoutes(), setupRoutes(), moneyRoutes(), matchingRoutes(), templateRoutes())
 
 // section is a place in the navigation.
 type section struct {
@@ -135,6 +135,7 @@ var notices = map[string]string{
 	"source-resumed":      "The source runs by itself again.",
 	"source-mapped":       "The mapping is saved. Records are placed by it as they are read: read all records anew to have it everywhere.",
 	"source-filtered":     "The filter is saved. Records go by it as they are read: read all records anew to have it everywhere.",
+	"source-fields":       "The fields are saved. Records are made by them as they are read: read all records anew to have it everywhere.",
 	"source-deleted":      "The source is deleted. The records that came from it stay.",
 	"matching-asked":      "The search begins as soon as there is room for it.",
 	"matching-stopped":    "The search is stopped. What was found before stays.",

@@ -98,6 +98,15 @@ var examples = map[string]func(w *world, workspace string) example{
 	"POST /sources/{id}/count": func(w *world, workspace string) example {
 		return example{path: w.systemOfRecord(workspace) + "/count", done: "source.counted"}
 	},
+	"GET /sources/{id}/fields": func(w *world, workspace string) example {
+		return example{path: w.billing(workspace) + "/fields"}
+	},
+	"POST /sources/{id}/fields": func(w *world, workspace string) example {
+		return example{path: w.billing(workspace) + "/fields", form: url.Values{"stream": {"customers"}, "fields.account_contacts.phone": {".phone | text"}}, done: "source.fields_changed"}
+	},
+	"POST /sources/{id}/try": func(w *world, workspace string) example {
+		return example{path: w.billing(workspace) + "/try", form: url.Values{"stream": {"customers"}}, done: "source.tried"}
+	},
 	"POST /add-source": func(w *world, workspace string) example {
 		return example{path: "/add-source", form: url.Values{"connector": {"zendesk"}, "name": {"Help"}, "settings.subdomain": {"example"}}, done: "source.added"}
 	},
@@ -520,8 +529,10 @@ func TestEveryChangeWorksAndIsInTheAuditLog(t *testing.T) {
 		if a.status >= http.StatusBadRequest {
 			w.Fatalf("%d %s", a.status, a.body)
 		}
-		if _, query, ok := strings.Cut(a.header.Get("Location"), "?done="); ok && console.Notice(query) == "" {
-			w.Errorf("there is no notice %q", query)
+		if _, query, _ := strings.Cut(a.header.Get("Location"), "?"); query != "" {
+			if done, err := url.ParseQuery(query); err != nil || done.Has("done") && console.Notice(done.Get("done")) == "" {
+				w.Errorf("there is no notice %q", query)
+			}
 		}
 		log, err := w.people.Audit(w.Context(), "acme", "", 100)
 		if err != nil {

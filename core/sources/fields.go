@@ -52,6 +52,9 @@ type MappedField struct {
 // MappedFeed is what records of a stream become, field by field.
 type MappedFeed struct {
 	Family string `json:"family"`
+	// When, if set, is the expression that is true of the records of which something is
+	// made.
+	When string `json:"when,omitempty"`
 	// Each is the expression that yields what each of several records is made from;
 	// the expressions of fields are about that, and know the record as $record.
 	Each   string        `json:"each,omitempty"`
@@ -91,7 +94,7 @@ func (s *Store) Fields(source *Source, stream string) []MappedFeed {
 			continue
 		}
 		family := s.family(declared.Family)
-		feed := MappedFeed{Family: declared.Family, Each: declared.Each, Fields: []MappedField{}, Free: []OurField{}}
+		feed := MappedFeed{Family: declared.Family, When: declared.When, Each: declared.Each, Fields: []MappedField{}, Free: []OurField{}}
 		add := func(to, byDefault string) {
 			t, failure := targetOf(family, to)
 			if failure != nil {
