@@ -525,10 +525,10 @@ func (p *Page) Toggle(name string) {
 	p.click(p.find(name, "checkbox", "radio", "switch", "tab", "DisclosureTriangle"))
 }
 
-// Fill replaces what is in the text field of a label.
+// Fill replaces what is in the text field of a label, which may propose values.
 func (p *Page) Fill(label, text string) {
 	p.t.Helper()
-	node := p.find(label, "textbox", "searchbox", "spinbutton")
+	node := p.find(label, "textbox", "searchbox", "spinbutton", "combobox")
 	call(p, dom.Focus, dom.FocusParams{BackendNodeID: node})
 	_, err := p.on(p.object(node), "function() { this.select() }")
 	p.must(err)
