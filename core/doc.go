@@ -29,8 +29,8 @@
 // records are read and become ours. connector is the vocabulary in which another
 // system's API is declared, and the machinery that reads it
 // (connector/connectortest: the suite that reads every connector, and what
-// stand-ins for systems are made of); connectors are the declarations
-// (connectors/standins: the stand-ins).
+// stand-ins for systems are made of; connector/oauthtest: an OAuth 2.0 server for
+// tests); connectors are the declarations (connectors/standins: the stand-ins).
 // sources keeps the records of a workspace in step with its systems: which they
 // are, how their records find their accounts, and what came of each run. matching
 // proposes which accounts another system's are, by their names.

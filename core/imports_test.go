@@ -57,7 +57,7 @@ var (
 		"core/resource", "core/access", "core/identity", "core/table", "core/calls", "core/secrets", "core/sending", "core/csvfile", "core/uploads",
 		"core/files", "core/mapping", "core/matching"}, familyPackages...)...)
 	forTests = in("core/table/tabletest", "core/resource/resourcetest", "core/table/dynamo/dynamolocal", "localstack/e2e", "localstack/browser",
-		"core/secrets/secretstest", "core/sending/dnstest", "core/files/filestest", "core/connector/connectortest", "core/connectors/standins", "localstack/ministack")
+		"core/secrets/secretstest", "core/sending/dnstest", "core/files/filestest", "core/connector/connectortest", "core/connector/oauthtest", "core/connectors/standins", "localstack/ministack")
 	adapters = under("core/table/dynamo", "core/table/embedded", "core/files/directory", "core/files/s3")
 	// keys are where the keys of sealed values come from.
 	keys = under("core/secrets/keyfile", "core/secrets/kms")
@@ -129,6 +129,8 @@ var rules = []struct {
 		"a source of keys knows the port and nothing of what is sealed"},
 	{not(under("functions", "localstack", "infra")), keys, false,
 		"where keys come from is decided by the programs alone, and roles name what KMS is told"},
+	{not(in("core/connector/oauthtest")), under("github.com/go-oauth2"), true,
+		"Tenure is a client of OAuth servers, and has one for tests alone"},
 	{not(in("core/secrets", "core/secrets/keyfile")), under("github.com/tink-crypto"), false,
 		"what seals is nobody else's affair"},
 	{in("core/sending"), oursBut("core", "core/table", "core/secrets"), false,

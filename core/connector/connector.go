@@ -129,6 +129,20 @@ type Auth struct {
 	OAuth *OAuth
 }
 
+// Grants reports whether a person grants access this way.
+func (a *Auth) Grants() bool { return a.OAuth != nil && a.OAuth.Grant == AuthorizationCode }
+
+// Granting returns the way in which a person grants access to the system; nil if there
+// is none.
+func (c *Connector) Granting() *Auth {
+	for i := range c.Auth {
+		if c.Ended == nil && c.Auth[i].Grants() {
+			return &c.Auth[i]
+		}
+	}
+	return nil
+}
+
 // Grant is how a first token is obtained.
 type Grant string
 

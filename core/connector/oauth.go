@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/oauth2"
 
@@ -220,6 +221,9 @@ func (s *Session) tokenOf(ctx context.Context, o *OAuth, object map[string]any, 
 	if was != nil && t.Refresh == "" {
 		t.Refresh, t.RefreshExpires = was.Refresh, was.RefreshExpires
 	}
+	if t.Scopes = grantedScopes(object["scope"]); was != nil && t.Scopes == nil {
+		t.Scopes = was.Scopes
+	}
 	life := func(name string) (time.Duration, bool) {
 		text, _ := mapping.Text(object[name])
 		seconds, err := strconv.ParseFloat(text, 64)
@@ -247,6 +251,37 @@ func (s *Session) tokenOf(ctx context.Context, o *OAuth, object map[string]any, 
 		t.Kept = was.Kept
 	}
 	return t, nil
+}
+
+// maxScopes is how many scopes are kept that a system says it has granted, and
+// maxScope how long each may be, in bytes.
+const maxScopes, maxScope = 100, 200
+
+// grantedScopes reads the scopes of the answer to a token request: a text with blanks
+// between them or, of some systems, a list.
+func grantedScopes(v any) []string {
+	var all []string
+	switch v := v.(type) {
+	case string:
+		all = strings.Fields(v)
+	case []any:
+		for _, v := range v {
+			if text, ok := v.(string); ok {
+				all = append(all, text)
+			}
+		}
+	}
+	all = slices.DeleteFunc(all, func(scope string) bool { return len(scope) > maxScope || !utf8.ValidString(scope) })
+	return all[:min(len(all), maxScopes)]
+}
+
+// NotGranted returns the scopes of those asked for that are not among those that
+// were granted. Keap writes the name of the tenant behind its one scope, with a bar
+// between.
+func NotGranted(asked, granted []string) []string {
+	return slices.DeleteFunc(slices.Clone(asked), func(scope string) bool {
+		return slices.ContainsFunc(granted, func(g string) bool { return g == scope || strings.HasPrefix(g, scope+"|") })
+	})
 }
 
 // AuthorizeURL returns where a person grants access (RFC 6749, section 4.1.1), who
@@ -315,7 +350,7 @@ func Exchange(ctx context.Context, c Config, credentials *Credentials, redirect,
 // granting opens a session that has no token yet.
 func granting(ctx context.Context, c Config, credentials *Credentials) (*Session, *OAuth, error) {
 	at := slices.IndexFunc(c.Connector.Auth, func(a Auth) bool { return a.Name == credentials.Auth })
-	if at < 0 || c.Connector.Auth[at].OAuth == nil || c.Connector.Auth[at].OAuth.Grant != AuthorizationCode {
+	if at < 0 || !c.Connector.Auth[at].Grants() {
 		return nil, nil, fmt.Errorf("%w: nobody grants access this way", ErrRefused)
 	}
 	s, err := Open(ctx, c)

@@ -57,6 +57,9 @@ type Token struct {
 	Expires int64 `json:"expires,omitempty"`
 	// RefreshExpires is when Refresh dies if it is not used, in epoch ms; 0: not known.
 	RefreshExpires int64 `json:"refresh_expires,omitempty"`
+	// Scopes are those that were granted; nil where the answer did not say, which
+	// means those that were asked for (RFC 6749, section 5.1).
+	Scopes []string `json:"scopes,omitempty"`
 	// Kept is what OAuth.Keep yielded.
 	Kept json.RawMessage `json:"kept,omitempty"`
 }

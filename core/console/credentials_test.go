@@ -1,18 +1,15 @@
 package console_test
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"html"
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
+	"tenure/core/connector/oauthtest"
 	"tenure/core/identity"
 	"tenure/core/sources"
 )
@@ -49,39 +46,14 @@ func TestCredentialsAreStoredAndNeverShown(t *testing.T) {
 	b.get(path+"/credentials").shows(t, "None are stored")
 }
 
-// provider is an OAuth 2.0 server of a system.
-type provider struct {
-	server    *httptest.Server
-	challenge string // of the grant under way
-	redirect  string
-	tokens    int
-}
+// xeroScopes are what the sources of books ask for.
+var xeroScopes = []string{"offline_access", "accounting.contacts.read", "accounting.invoices.read", "accounting.payments.read", "accounting.settings.read"}
 
-// RoundTrip sends requests for the system to the provider, whatever their host.
-func (p *provider) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
-	r.URL.Scheme, r.URL.Host = "http", strings.TrimPrefix(p.server.URL, "http://")
-	return http.DefaultTransport.RoundTrip(r)
-}
-
-func newProvider(t *testing.T) *provider {
-	p := &provider{}
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST /connect/token", func(w http.ResponseWriter, r *http.Request) {
-		id, secret, _ := r.BasicAuth()
-		sum := sha256.Sum256([]byte(r.FormValue("code_verifier")))
-		w.Header().Set("Content-Type", "application/json")
-		if id != "the-app" || secret != "not-a-real-secret" || r.FormValue("code") != "good" || r.FormValue("redirect_uri") != p.redirect ||
-			p.challenge != "" && base64.RawURLEncoding.EncodeToString(sum[:]) != p.challenge {
-			w.WriteHeader(http.StatusBadRequest)
-			_, _ = io.WriteString(w, `{"error": "invalid_grant"}`)
-			return
-		}
-		p.tokens++
-		_ = json.NewEncoder(w).Encode(map[string]any{"access_token": "fake-access", "refresh_token": "fake-refresh", "expires_in": 1800})
-	})
-	p.server = httptest.NewServer(mux)
-	t.Cleanup(p.server.Close)
+// provider returns Xero's OAuth 2.0 server, which sends people back to a URI, and has
+// the sources go there.
+func (w *world) provider(redirect string) *oauthtest.Server {
+	p := oauthtest.New(30*time.Minute, oauthtest.Client{ID: "the-app", Secret: "not-a-real-secret", Redirect: redirect})
+	w.sources.Transport = p
 	return p
 }
 
@@ -89,25 +61,22 @@ func newProvider(t *testing.T) *provider {
 // grant access to a system.
 func (w *world) answered(workspace string) url.Values {
 	w.Helper()
-	p := newProvider(w.T)
-	w.sources.Transport = p
-	p.redirect = "http://127.0.0.1/admin/oauth/callback"
-	to, err := w.sources.Authorize(w.Context(), workspace, strings.TrimPrefix(w.books(workspace), "/sources/"), p.redirect, "admin@"+workspace+".example")
+	const redirect = "http://127.0.0.1/admin/oauth/callback"
+	p := w.provider(redirect)
+	to, err := w.sources.Authorize(w.Context(), workspace, strings.TrimPrefix(w.books(workspace), "/sources/"), redirect, "admin@"+workspace+".example")
 	if err != nil {
 		w.Fatal(err)
 	}
-	u, err := url.Parse(to)
+	back, err := p.Decide(w.Context(), to, xeroScopes...)
 	if err != nil {
 		w.Fatal(err)
 	}
-	p.challenge = u.Query().Get("code_challenge")
-	return url.Values{"state": {u.Query().Get("state")}, "code": {"good"}}
+	return back
 }
 
 func TestAccessIsGrantedByWhoWasSentForIt(t *testing.T) {
 	w := newWorld(t)
-	p := newProvider(t)
-	w.sources.Transport = p
+	p := w.provider(w.server.URL + "/admin/oauth/callback")
 	s := &sources.Source{Name: "Books", Connector: "xero", Settings: map[string]string{}}
 	if err := w.sources.Create(t.Context(), "acme", s); err != nil {
 		t.Fatal(err)
@@ -122,58 +91,77 @@ func TestAccessIsGrantedByWhoWasSentForIt(t *testing.T) {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
 	b.get(path+"/credentials").shows(t, "Grant access", "/admin/oauth/callback")
-	// begin goes where access is granted, and returns the state to come back with.
+	// begin goes where access is granted.
 	begin := func() string {
 		t.Helper()
 		a := b.post(path+"/connect", nil)
 		_, rest, _ := strings.Cut(a.body, `<a class="button" href="`)
 		link, _, _ := strings.Cut(rest, `"`)
 		to, err := url.Parse(html.UnescapeString(link))
-		if err != nil || to.Host != "login.xero.com" || to.Query().Get("client_id") != "the-app" || to.Query().Get("state") == "" || strings.Contains(link, "not-a-real-secret") {
+		if err != nil || to.Host != "login.xero.com" || strings.Contains(link, "not-a-real-secret") {
 			t.Fatalf("%d %s", a.status, a.body)
 		}
-		p.challenge, p.redirect = to.Query().Get("code_challenge"), to.Query().Get("redirect_uri")
-		return to.Query().Get("state")
+		return to.String()
+	}
+	// decide decides there, and returns what is come back with.
+	decide := func(at string, scopes ...string) url.Values {
+		t.Helper()
+		back, err := p.Decide(t.Context(), at, scopes...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return back
 	}
 	back := func(who *browser, query url.Values) answer { return who.get("/oauth/callback?" + query.Encode()) }
 
-	state := begin()
+	good := decide(begin(), xeroScopes...)
 	for name, try := range map[string]func() answer{
-		"another state":  func() answer { return back(b, url.Values{"state": {s.ID + ".made-up"}, "code": {"good"}}) },
-		"no state":       func() answer { return back(b, url.Values{"code": {"good"}}) },
-		"another person": func() answer { return back(bob, url.Values{"state": {state}, "code": {"good"}}) },
-		"another's state": func() answer {
-			return back(w.as("globex", "eve@example.com", identity.Admin), url.Values{"state": {state}, "code": {"good"}})
+		"another state": func() answer {
+			return back(b, url.Values{"state": {s.ID + ".made-up"}, "code": good["code"]})
+		},
+		"no state":       func() answer { return back(b, url.Values{"code": good["code"]}) },
+		"another person": func() answer { return back(bob, good) },
+		"another workspace": func() answer {
+			return back(w.as("globex", "eve@example.com", identity.Admin), good)
 		},
 	} {
-		if a := try(); a.status < 400 || p.tokens > 0 {
-			t.Errorf("%s: %d, %d tokens", name, a.status, p.tokens)
+		if a := try(); a.status < 400 || p.Given() > 0 {
+			t.Errorf("%s: %d, %d tokens", name, a.status, p.Given())
 		}
 	}
-	if a := back(b, url.Values{"state": {state}, "code": {"good"}}); a.status != http.StatusSeeOther || p.tokens != 1 {
+	if a := back(b, good); a.status != http.StatusSeeOther || p.Given() != 1 {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
 	b.get(path+"/credentials").shows(t, "Access was granted", "Grant access again")
-	if a := back(b, url.Values{"state": {state}, "code": {"good"}}); a.status < 400 || p.tokens > 1 {
+	if a := back(b, good); a.status < 400 || p.Given() > 1 {
 		t.Errorf("the same answer again: %d", a.status)
 	}
 
-	if a := back(b, url.Values{"state": {begin()}, "error": {"access_denied"}}); a.status < 400 || !strings.Contains(a.body, "has not granted access: access_denied") {
+	if a := back(b, decide(begin())); a.status != http.StatusUnprocessableEntity || !strings.Contains(a.body, "has not granted access: access_denied") {
 		t.Errorf("denied: %d %s", a.status, a.body)
 	}
-	if a := back(b, url.Values{"state": {begin()}, "code": {"bad"}}); a.status < 400 || !strings.Contains(a.body, "invalid_grant") || strings.Contains(a.body, "not-a-real-secret") {
-		t.Errorf("a bad code: %d %s", a.status, a.body)
+	spent := decide(begin(), xeroScopes...)
+	spent.Set("code", good.Get("code"))
+	if a := back(b, spent); a.status != http.StatusUnprocessableEntity || !strings.Contains(a.body, "invalid_grant") || strings.Contains(a.body, "not-a-real-secret") {
+		t.Errorf("a code that was used: %d %s", a.status, a.body)
 	}
-	state = begin()
+	// Somebody else's code, such as an attacker's, is no good with this grant's verifier.
+	foreign := decide(begin(), xeroScopes...)
+	mixed := decide(begin(), xeroScopes...)
+	mixed.Set("code", foreign.Get("code"))
+	if a := back(b, mixed); a.status != http.StatusUnprocessableEntity || p.Given() != 1 {
+		t.Errorf("the code of another grant: %d, %d tokens", a.status, p.Given())
+	}
+	good = decide(begin(), xeroScopes...)
 	if a := b.post(path+"/disconnect", nil); a.status != http.StatusSeeOther {
 		t.Errorf("%d %s", a.status, a.body)
 	}
-	if a := back(b, url.Values{"state": {state}, "code": {"good"}}); a.status < 400 || p.tokens != 1 {
+	if a := back(b, good); a.status < 400 || p.Given() != 1 {
 		t.Errorf("after it was disconnected: %d", a.status)
 	}
-	state = begin()
+	good = decide(begin(), xeroScopes...)
 	w.ms.Add(11 * 60 * 1000)
-	if a := back(b, url.Values{"state": {state}, "code": {"good"}}); a.status < 400 || p.tokens != 1 {
+	if a := back(b, good); a.status < 400 || p.Given() != 1 {
 		t.Errorf("after eleven minutes: %d", a.status)
 	}
 }

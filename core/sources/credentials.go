@@ -36,8 +36,15 @@ type Credential struct {
 	Given []string `json:"given"`
 	// Shown are the values that are no secret, such as a user's name.
 	Shown map[string]string `json:"shown,omitempty"`
+	// App says that the app is that of the deployment, for OAuth.
+	App bool `json:"app,omitempty"`
 	// Granted says that there is a token, for OAuth.
 	Granted bool `json:"granted,omitempty"`
+	// Scopes are those that were granted; none where the system does not say, which
+	// means those that were asked for.
+	Scopes []string `json:"scopes,omitempty"`
+	// Once says that the token cannot be refreshed.
+	Once bool `json:"once,omitempty"`
 	// Refused says that the system does not take them any more.
 	Refused bool `json:"refused,omitempty"`
 	// TokenExpires and RefreshExpires are in epoch ms; 0: not known. The second is
@@ -47,6 +54,27 @@ type Credential struct {
 	// By is the e-mail address of who stored them; Updated is when, in epoch ms.
 	By      string `json:"by"`
 	Updated int64  `json:"updated"`
+}
+
+// Ends returns when access has to be granted again unless the source runs before, in
+// epoch ms; 0: not known.
+func (c *Credential) Ends() int64 {
+	if c.Once {
+		return c.TokenExpires
+	}
+	return c.RefreshExpires
+}
+
+// lasting are what scopes are called that ask for nothing but a token that can be
+// refreshed. Not every system names them among those it has granted.
+var lasting = []string{"offline_access", "refresh_token"}
+
+// NotGranted returns those of the scopes that were asked for that were not granted.
+func (c *Credential) NotGranted(asked []string) []string {
+	if !c.Granted || c.Scopes == nil {
+		return nil
+	}
+	return slices.DeleteFunc(connector.NotGranted(asked, c.Scopes), func(scope string) bool { return !c.Once && slices.Contains(lasting, scope) })
 }
 
 // sealed is credentials as they are stored.
@@ -82,8 +110,26 @@ func (s *Store) loadSealed(ctx context.Context, key table.Key) (*sealed, error) 
 	return stored, json.Unmarshal(items[0].Body, stored)
 }
 
-// open returns the credentials in the open.
-func (s *Store) open(ctx context.Context, workspace string, key table.Key, stored *sealed) (*connector.Credentials, error) {
+// open returns the credentials in the open, with the app of the deployment where it
+// is that.
+func (s *Store) open(ctx context.Context, workspace string, source *Source, stored *sealed) (*connector.Credentials, error) {
+	c, err := s.unseal(ctx, workspace, source.credentialsKey(workspace), stored)
+	if err != nil || !stored.App {
+		return c, err
+	}
+	app, err := s.openApp(ctx, source.Connector)
+	if err == nil && (app == nil || app.Auth != c.Auth) {
+		err = refuse(core.Conflicting, "credentials", "This deployment has no app for the system any more: store one of your own, or ask its operator")
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.Values = app.Values
+	return c, nil
+}
+
+// unseal returns what is stored of credentials in the open.
+func (s *Store) unseal(ctx context.Context, workspace string, key table.Key, stored *sealed) (*connector.Credentials, error) {
 	text, err := s.Sealer.Open(ctx, secrets.Binding{Workspace: workspace, Purpose: CredentialsPurpose}, stored.Sealed)
 	if err != nil {
 		return nil, err
@@ -104,10 +150,14 @@ func (s *Store) open(ctx context.Context, workspace string, key table.Key, store
 // storeSealed seals and stores credentials in place of those of a version; 0 for
 // none.
 func (s *Store) storeSealed(ctx context.Context, workspace string, key table.Key, c *connector.Credentials, about Credential, version int64) error {
+	kept := *c
+	if about.App {
+		kept.Values = nil // they stand in one place
+	}
 	text, err := json.Marshal(struct {
 		Key table.Key `json:"key"`
-		*connector.Credentials
-	}{key, c})
+		connector.Credentials
+	}{key, kept})
 	if err != nil {
 		return err
 	}
@@ -115,9 +165,10 @@ func (s *Store) storeSealed(ctx context.Context, workspace string, key table.Key
 	if stored.Sealed, err = s.Sealer.Seal(ctx, secrets.Binding{Workspace: workspace, Purpose: CredentialsPurpose}, text); err != nil {
 		return err
 	}
-	stored.Granted, stored.Refused, stored.TokenExpires, stored.RefreshExpires = false, false, 0, 0
+	stored.Granted, stored.Refused, stored.Scopes, stored.Once, stored.TokenExpires, stored.RefreshExpires = false, false, nil, false, 0, 0
 	if t := c.Token; t != nil {
-		stored.Granted, stored.Token, stored.TokenExpires, stored.RefreshExpires = true, tokenID(t.Access), t.Expires, t.RefreshExpires
+		stored.Granted, stored.Token, stored.Scopes, stored.Once = true, tokenID(t.Access), t.Scopes, t.Refresh == ""
+		stored.TokenExpires, stored.RefreshExpires = t.Expires, t.RefreshExpires
 	}
 	body, err := json.Marshal(stored)
 	if err != nil {
@@ -190,36 +241,51 @@ func (s *Store) SetCredentials(ctx context.Context, workspace string, source *So
 	}
 }
 
-// SetToken stores the token that a person's grant has led to.
+// SetToken stores the token that a person's grant has led to: with the app that is
+// stored, or else with that of the deployment.
 func (s *Store) SetToken(ctx context.Context, workspace string, source *Source, token *connector.Token, by string) error {
-	return s.changeToken(ctx, workspace, source, token, by, func(stored *sealed) error {
-		if stored == nil {
-			return refuse(core.NotFound, "credentials", "There are no credentials that access was granted to")
+	app, err := s.App(ctx, source.Connector)
+	if err != nil {
+		return err
+	}
+	return s.changeToken(ctx, workspace, source, token, by, func(stored *sealed) (*sealed, error) {
+		if stored == nil && app != nil {
+			stored = &sealed{Credential: Credential{Auth: app.Auth, App: true}}
 		}
-		return nil
+		if stored == nil {
+			return nil, refuse(core.NotFound, "credentials", "There are no credentials that access was granted to")
+		}
+		return stored, nil
 	})
 }
 
-// changeToken stores another token with the credentials of a source, or none, if
-// what is stored passes a check.
-func (s *Store) changeToken(ctx context.Context, workspace string, source *Source, token *connector.Token, by string, check func(*sealed) error) error {
+// changeToken stores another token with the credentials of a source, or none. with
+// returns the credentials in place of what is stored. Those with the app of the
+// deployment are nothing without a token.
+func (s *Store) changeToken(ctx context.Context, workspace string, source *Source, token *connector.Token, by string, with func(*sealed) (*sealed, error)) error {
 	key := source.credentialsKey(workspace)
 	for {
 		stored, err := s.loadSealed(ctx, key)
 		if err == nil {
-			err = check(stored)
+			stored, err = with(stored)
 		}
 		if err != nil {
 			return err
 		}
-		c, err := s.open(ctx, workspace, key, stored)
-		if err != nil {
-			return err
+		if token == nil && stored.App {
+			err = errors.Join(s.Table.Write(ctx, []table.Op{table.Delete(key, table.VersionIs(stored.version))}, nil)...)
+		} else {
+			c := &connector.Credentials{Auth: stored.Auth}
+			if stored.version != 0 {
+				if c, err = s.unseal(ctx, workspace, key, stored); err != nil {
+					return err
+				}
+			}
+			c.Token = token
+			about := stored.Credential
+			about.By, about.Updated = by, s.Now().UnixMilli()
+			err = s.storeSealed(ctx, workspace, key, c, about, stored.version)
 		}
-		c.Token = token
-		about := stored.Credential
-		about.By, about.Updated = by, s.Now().UnixMilli()
-		err = s.storeSealed(ctx, workspace, key, c, about, stored.version)
 		if !errors.Is(err, table.ErrConflict) {
 			return err
 		}
@@ -254,7 +320,7 @@ func (s *Store) credentials(workspace string, source *Source) (
 		if stored == nil {
 			return nil, nil, refuse(core.MissingField, "credentials", "No credentials are stored")
 		}
-		c, err := s.open(ctx, workspace, key, stored)
+		c, err := s.open(ctx, workspace, source, stored)
 		return c, stored, err
 	}
 	load = func(ctx context.Context) (*connector.Credentials, error) {

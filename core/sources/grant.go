@@ -57,16 +57,21 @@ func (s *Store) granting(ctx context.Context, workspace, id string) (*Source, co
 	if source.Credentials != "" {
 		return nil, connector.Config{}, nil, refuse(core.Conflicting, "credentials", "The source uses the credentials of another one: connect that")
 	}
-	key := source.credentialsKey(workspace)
-	stored, err := s.loadSealed(ctx, key)
-	if err == nil && stored == nil {
-		err = refuse(core.MissingField, "credentials", "Store the app's id and secret first")
+	stored, err := s.loadSealed(ctx, source.credentialsKey(workspace))
+	var c *connector.Credentials
+	switch {
+	case err != nil:
+	case stored != nil:
+		c, err = s.open(ctx, workspace, source, stored)
+	default:
+		if c, err = s.openApp(ctx, source.Connector); err == nil && c == nil {
+			err = refuse(core.MissingField, "credentials", "Store the app's id and secret first")
+		}
 	}
 	if err != nil {
 		return nil, connector.Config{}, nil, err
 	}
-	c, err := s.open(ctx, workspace, key, stored)
-	return source, s.config(source), c, err
+	return source, s.config(source), c, nil
 }
 
 // config returns with what access to a source's system is granted.
@@ -90,11 +95,11 @@ func (s *Store) Disconnect(ctx context.Context, workspace string, source *Source
 	if err := s.forgetGrant(ctx, workspace, source); err != nil {
 		return err
 	}
-	return s.changeToken(ctx, workspace, source, nil, by, func(stored *sealed) error {
+	return s.changeToken(ctx, workspace, source, nil, by, func(stored *sealed) (*sealed, error) {
 		if stored == nil || !stored.Granted {
-			return refuse(core.Conflicting, "credentials", "Nobody has granted access to the system")
+			return nil, refuse(core.Conflicting, "credentials", "Nobody has granted access to the system")
 		}
-		return nil
+		return stored, nil
 	})
 }
 
@@ -158,6 +163,9 @@ func (s *Store) Granted(ctx context.Context, workspace string, query url.Values,
 		return source, err
 	}
 	if denied := query.Get("error"); denied != "" {
+		if why := query.Get("error_description"); why != "" {
+			denied += ": " + why
+		}
 		return source, refuse(core.Conflicting, "code", "%s has not granted access: %s", config.Connector.Title, clip(denied))
 	}
 	token, err := connector.Exchange(ctx, config, credentials, g.Redirect, query.Get("code"), g.Verifier)

@@ -289,23 +289,23 @@ func TestATokenIsRefreshedOnceAndStoredBeforeItIsUsed(t *testing.T) {
 	w := newWorld(t)
 	w.someRows("one")
 	s := w.source("one", sor)
-	if err := w.SetCredentials(t.Context(), "acme", s, "oauth", map[string]string{"client_id": "c", "client_secret": "secret-client"}, ann); err != nil {
+	server := w.behind(30 * time.Minute)
+	if err := w.SetCredentials(t.Context(), "acme", s, "oauth", app, ann); err != nil {
 		t.Fatal(err)
 	}
 	if r := w.run(s, false); r.Outcome != sources.Failed || r.Why.Code != "credentials" {
 		t.Errorf("without a token: %+v", r.Why)
 	}
-	w.system.refresh = "secret-refresh-0"
-	if err := w.SetToken(t.Context(), "acme", s, &connector.Token{Access: "secret-access-0", Refresh: "secret-refresh-0"}, ann); err != nil {
-		t.Fatal(err)
-	}
+	w.grant(server, "acme", s, "read")
 	w.done(s)
-	w.clock.pass(time.Hour)
-	w.done(s)
-	if w.system.tokens != 2 {
-		t.Errorf("%d tokens", w.system.tokens)
+	for tokens := 2; tokens < 4; tokens++ { // by a refresh token that is good once
+		w.clock.pass(time.Hour)
+		w.done(s)
+		if server.Given() != tokens {
+			t.Errorf("%d tokens, want %d", server.Given(), tokens)
+		}
 	}
-	w.system.refresh = "another"
+	server.RevokeAll()
 	w.clock.pass(time.Hour)
 	if r := w.run(s, false); r.Outcome != sources.Failed || r.Why.Code != "credentials" || strings.Contains(r.Why.Message, "secret-") {
 		t.Errorf("%+v", r.Why)

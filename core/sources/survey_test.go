@@ -320,7 +320,6 @@ func TestASurveyTellsWhatItHasReachedInItsTime(t *testing.T) {
 	}
 
 	w.system.refuse = nil
-	w.system.access = "none"
 	if err := w.SetCredentials(t.Context(), "acme", s, "key", map[string]string{"api_key": "secret-wrong"}, ann); err != nil {
 		t.Fatal(err)
 	}

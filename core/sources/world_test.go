@@ -68,6 +68,7 @@ func desk() *connector.Connector {
 				{Name: "client_id", Title: "Client ID", Doc: "id", Required: true}, {Name: "client_secret", Title: "Client secret", Doc: "secret", Secret: true, Required: true},
 			}, Headers: map[string]string{"Authorization": `"Bearer " + .access_token`}, OAuth: &connector.OAuth{
 				Grant: connector.AuthorizationCode, AuthorizeURL: `"https://\($settings.site).desk.example/authorize"`, TokenURL: `"https://\($settings.site).desk.example/token"`,
+				Scopes: `"read write offline_access"`, PKCE: true,
 			}},
 		},
 		Limits: connector.Limits{Requests: 600, Per: time.Minute, Pause: 10 * time.Second}, Errors: connector.Errors{Message: ".error"},
@@ -91,9 +92,6 @@ type system struct {
 	rows     map[string][]row // by "site/list"
 	requests []string
 	refuse   func(n int, r *http.Request) *http.Response // before anything else
-	tokens   int
-	access   string // the token that is taken, with OAuth
-	refresh  string
 }
 
 func (s *system) put(list string, rows ...row) {
@@ -133,15 +131,7 @@ func (s *system) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	site := strings.TrimSuffix(r.URL.Host, ".desk.example")
-	if r.URL.Path == "/token" {
-		if err := r.ParseForm(); err != nil || r.Form.Get("refresh_token") != s.refresh {
-			return answer(400, row{"error": "invalid_grant"}), nil
-		}
-		s.tokens++
-		s.access, s.refresh = fmt.Sprintf("secret-access-%d", s.tokens), fmt.Sprintf("secret-refresh-%d", s.tokens)
-		return answer(200, row{"access_token": s.access, "refresh_token": s.refresh, "expires_in": 1800}), nil
-	}
-	if key := r.Header.Get("Authorization"); key != "Bearer secret-key" && key != "Bearer "+s.access {
+	if key := r.Header.Get("Authorization"); key != "Bearer secret-key" {
 		return answer(401, row{"error": "who is that with " + key}), nil
 	}
 	name := strings.TrimPrefix(r.URL.Path, "/api/")
@@ -241,7 +231,7 @@ func newWorld(t testing.TB) *world {
 	}
 	w := &world{TB: t, clock: &clock{now: time.Now()}}
 	w.table = counted{store, &w.writes}
-	w.system = &system{clock: w.clock, rows: map[string][]row{}, access: "none"}
+	w.system = &system{clock: w.clock, rows: map[string][]row{}}
 	other := desk()
 	other.Name, other.Title = "other", "Other"
 	w.Store = sources.New(sources.Config{
