@@ -80,7 +80,7 @@ func Grants(function string) Grant {
 	case consoleFunction:
 		// Pages show what all families hold, and complete what they meet half done.
 		g.Write = slices.Concat(ofPeople, ofSending, unfinished, []string{keysPartitions, workspacesPartition, keyLists, "*/overview", uploadsPartitions, locksPartitions, moneyPartitions}, ofSources)
-		g.Read = []string{callsPartitions, batchesPartitions}
+		g.Read = []string{callsPartitions, batchesPartitions, appsPartition}
 		for _, f := range append(catalog.All(), subscriptions.Movements) {
 			g.Write = append(append(g.Write, ofFamily(f)...), marks(f))
 		}
@@ -88,7 +88,7 @@ func Grants(function string) Grant {
 		// They write what the functions of all families may.
 		g.Write = slices.Concat(unfinished, []string{locksPartitions})
 		if function == syncFunction {
-			g.Read = []string{workspacesPartition, moneyPartitions}
+			g.Read = []string{workspacesPartition, moneyPartitions, appsPartition}
 			g.Write = append(g.Write, ofSources...)
 		} else {
 			g.Write = append(g.Write, callsPartitions, uploadsPartitions, batchesPartitions)

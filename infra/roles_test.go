@@ -263,6 +263,11 @@ func TestRolesReachNoOtherFamily(t *testing.T) {
 		g := Grants(function)
 		writes, reads := like(g.Write), like(slices.Concat(g.Read, g.Write))
 		behindGateway := slices.Contains(apiFunctions(), function)
+		// Who works with sources opens the apps of the deployment; nobody but the operator
+		// stores any.
+		if writes(appsPartition) || reads(appsPartition) != (function == consoleFunction || function == syncFunction) {
+			t.Errorf("%s and apps: reads %v, writes %v", function, reads(appsPartition), writes(appsPartition))
+		}
 		if function == consoleFunction {
 			continue // which shows what all of them hold, and makes keys
 		}

@@ -29,7 +29,14 @@ func sendingStatements() []object {
 // sealing returns the statement that lets a function seal and open secrets of some
 // purposes (see core/secrets), of any workspace, by the key of the deployment.
 func sealing(purposes ...string) object {
-	return allow([]string{"kms:Decrypt", "kms:Encrypt"}, ref("KeyArn"), object{
+	return withSecrets([]string{"kms:Decrypt", "kms:Encrypt"}, purposes)
+}
+
+// opening is sealing for a function that only opens what others have sealed.
+func opening(purposes ...string) object { return withSecrets([]string{"kms:Decrypt"}, purposes) }
+
+func withSecrets(actions, purposes []string) object {
+	return allow(actions, ref("KeyArn"), object{
 		"StringEquals": object{"kms:EncryptionContext:" + kms.PurposeContext: purposes},
 		"Null":         object{"kms:EncryptionContext:" + kms.WorkspaceContext: "false"},
 	})

@@ -156,6 +156,17 @@ func TestTheRoleOfTheSourcesAllowsWhatTheyNeedAndNoMore(t *testing.T) {
 	if _, err := sealer.Seal(t.Context(), secrets.Binding{Workspace: "acme", Purpose: sending.KeyPurpose}, secrets.Secret("fake")); !denied(err) {
 		t.Errorf("sealing for another purpose: %v", err)
 	}
+	app := secrets.Binding{Workspace: sources.AppsPartition, Purpose: sources.AppPurpose}
+	stored, err := secrets.New(kms.New(awskms.NewFromConfig(config), keyARN)).Seal(t.Context(), app, secrets.Secret("fake")) // by the operator
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sealer.Open(t.Context(), app, stored); err != nil {
+		t.Errorf("opening an app of the deployment: %v", err)
+	}
+	if _, err := sealer.Seal(t.Context(), app, secrets.Secret("fake")); !denied(err) {
+		t.Errorf("sealing an app of the deployment: %v", err)
+	}
 	client := sqs.NewFromConfig(confined)
 	if _, err := client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &own, MessageBody: aws.String("{}")}); err != nil {
 		t.Error(err)

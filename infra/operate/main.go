@@ -9,9 +9,12 @@
 //	operate -table NAME reprocess    derive MRR, movements and renewal dates of all accounts anew
 //	operate -table NAME reindex      write the pointers by value that records from an earlier version lack
 //	operate -table NAME -queue URL replay   take up the changes in the dead-letter queue again
+//	operate -table NAME -key ARN apps               the systems that people grant access to, and which have an OAuth app
+//	operate -table NAME -key ARN app SYSTEM         store the app on standard input, a JSON object, for all workspaces
+//	operate -table NAME -key ARN delete-app SYSTEM  delete the app
 //
-// The table, the queue and the URL, which is that of the console, are outputs of
-// the stack.
+// The table, the queue, the key and the URL, which is that of the console, are outputs
+// of the stack.
 package main
 
 import (
@@ -28,6 +31,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
 
 	"tenure/core/access"
 	"tenure/core/catalog"
@@ -35,7 +39,11 @@ import (
 	"tenure/core/identity"
 	"tenure/core/resource"
 	"tenure/core/rollup"
+	"tenure/core/secrets"
+	"tenure/core/secrets/kms"
+	"tenure/core/table"
 	"tenure/core/table/dynamo"
+	"tenure/localstack/sourcing"
 )
 
 func main() {
@@ -44,16 +52,17 @@ func main() {
 	table := flag.String("table", "", "name of the table")
 	queue := flag.String("queue", "", "URL of the dead-letter queue")
 	url := flag.String("url", "", "URL of the console")
+	key := flag.String("key", "", "ARN of the key that seals secrets")
 	flag.Parse()
-	if err := run(ctx, *table, *queue, *url, flag.Args(), os.Stdin, os.Stdout); err != nil {
+	if err := run(ctx, *table, *queue, *url, *key, flag.Args(), os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "operate:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, table, queue, url string, args []string, in io.Reader, out io.Writer) error {
+func run(ctx context.Context, table, queue, url, key string, args []string, in io.Reader, out io.Writer) error {
 	if table == "" || len(args) == 0 {
-		return errors.New("usage: operate -table NAME workspaces | key WORKSPACE | admin WORKSPACE | password EMAIL | revoke | reprocess | reindex | replay")
+		return errors.New("usage: operate -table NAME workspaces | key WORKSPACE | admin WORKSPACE | password EMAIL | revoke | reprocess | reindex | replay | apps | app SYSTEM | delete-app SYSTEM")
 	}
 	sdk, err := awsconfig.LoadDefaultConfig(ctx)
 	if err != nil {
@@ -66,6 +75,10 @@ func run(ctx context.Context, table, queue, url string, args []string, in io.Rea
 	}
 	o.rollup = rollup.New(o.engine)
 	switch command := args[0]; {
+	case sourcing.Everywhere(args) && key == "":
+		return errors.New(command + " needs -key ARN")
+	case sourcing.Everywhere(args):
+		return o.apps(ctx, on, key, args, in)
 	case command == "workspaces":
 		return o.workspaces(ctx)
 	case command == "key" && len(args) == 2:
@@ -99,6 +112,19 @@ type operator struct {
 	url    string // of the console
 	engine *resource.Engine
 	rollup *rollup.Rollup
+}
+
+// apps carries out a command about the OAuth apps of the deployment.
+func (o *operator) apps(ctx context.Context, on table.Table, key string, args []string, in io.Reader) error {
+	in, err := sourcing.Input(in, args, os.Stderr)
+	if err != nil {
+		return err
+	}
+	store := sourcing.NewStore(on, o.engine, o.keys, secrets.New(kms.New(awskms.NewFromConfig(o.sdk), key)), nil)
+	return (&sourcing.Commands{Store: store}).Do(ctx, "", args, in, func(e sourcing.Event) error {
+		_, err := io.WriteString(o.out, e.Text)
+		return err
+	})
 }
 
 func (o *operator) workspaces(ctx context.Context) error {

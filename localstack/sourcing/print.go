@@ -136,10 +136,10 @@ func (c *command) credential(source *sources.Source, stored *sources.Credential)
 	switch {
 	case stored.Refused:
 		return "refused"
-	case i >= 0 && declared.Auth[i].OAuth != nil && declared.Auth[i].OAuth.Grant == connector.AuthorizationCode && !stored.Granted:
+	case i >= 0 && declared.Auth[i].Grants() && !stored.Granted:
 		return "not granted"
-	case stored.RefreshExpires != 0 && stored.RefreshExpires < c.Store.Now().Add(soon).UnixMilli():
-		return "expire " + at(stored.RefreshExpires)
+	case stored.Ends() != 0 && stored.Ends() < c.Store.Now().Add(soon).UnixMilli():
+		return "expire " + at(stored.Ends())
 	}
 	return "stored"
 }

@@ -4,14 +4,18 @@
 package sourcing
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/term"
 
 	"tenure/core"
 	"tenure/core/access"
@@ -40,6 +44,10 @@ const Usage = `commands:
   report SOURCE [RUN]             what came of the last run, or of another one
   waiting SOURCE STREAM           the records that wait for their account
   money [CODE [CURRENCY=RATE …]]  the currency of amounts, and what others are worth in it
+for the sources of all workspaces that have no OAuth app of their own:
+  apps                            the systems that people grant access to, and which have an app
+  app SYSTEM                      store the app on standard input, a JSON object
+  delete-app SYSTEM               delete the app; sources that use it cannot run without
 SOURCE is the id of a source, or its name.
 `
 
@@ -88,28 +96,54 @@ var commands = map[string]struct {
 	// reads says that it reads standard input.
 	reads bool
 	do    func(*command, context.Context) error
+	// everywhere says that it is about no workspace, but about the deployment.
+	everywhere bool
 }{
-	"list":        {0, 0, false, (*command).list},
-	"connectors":  {0, 1, false, (*command).connectors},
-	"add":         {0, 0, true, (*command).add},
-	"show":        {1, 1, false, (*command).show},
-	"set":         {1, 1, true, (*command).set},
-	"delete":      {1, 1, false, (*command).delete},
-	"credentials": {2, 2, true, (*command).credentials},
-	"check":       {1, 1, false, (*command).check},
-	"preview":     {1, 2, false, (*command).preview},
-	"survey":      {1, 1, false, (*command).survey},
-	"run":         {1, 2, false, (*command).run},
-	"import":      {2, 2, true, (*command).importFile},
-	"report":      {1, 2, false, (*command).report},
-	"waiting":     {2, 2, false, (*command).waiting},
-	"money":       {0, 1000, false, (*command).money},
+	"list":        {do: (*command).list},
+	"connectors":  {most: 1, do: (*command).connectors},
+	"add":         {reads: true, do: (*command).add},
+	"show":        {least: 1, most: 1, do: (*command).show},
+	"set":         {least: 1, most: 1, reads: true, do: (*command).set},
+	"delete":      {least: 1, most: 1, do: (*command).delete},
+	"credentials": {least: 2, most: 2, reads: true, do: (*command).credentials},
+	"check":       {least: 1, most: 1, do: (*command).check},
+	"preview":     {least: 1, most: 2, do: (*command).preview},
+	"survey":      {least: 1, most: 1, do: (*command).survey},
+	"run":         {least: 1, most: 2, do: (*command).run},
+	"import":      {least: 2, most: 2, reads: true, do: (*command).importFile},
+	"report":      {least: 1, most: 2, do: (*command).report},
+	"waiting":     {least: 2, most: 2, do: (*command).waiting},
+	"money":       {most: 1000, do: (*command).money},
+	"apps":        {everywhere: true, do: (*command).apps},
+	"app":         {least: 1, most: 1, reads: true, everywhere: true, do: (*command).app},
+	"delete-app":  {least: 1, most: 1, everywhere: true, do: (*command).deleteApp},
 }
 
-// Reads reports whether a command reads standard input.
-func Reads(args []string) bool { return len(args) > 0 && commands[args[0]].reads }
+// Everywhere reports whether a command is about the deployment, and no workspace.
+func Everywhere(args []string) bool { return len(args) > 0 && commands[args[0]].everywhere }
 
-// Do carries out a command in a workspace. in is its standard input, and tell is told
+// Input returns the standard input of a command; nil for one that reads none. What is
+// typed at a terminal as credentials is not shown there; errs asks for it.
+func Input(in io.Reader, args []string, errs io.Writer) (io.Reader, error) {
+	if len(args) == 0 || !commands[args[0]].reads {
+		return nil, nil
+	}
+	file, ok := in.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return in, nil
+	}
+	if args[0] != "credentials" && args[0] != "app" {
+		fmt.Fprintln(errs, "Reading from the terminal, to a line with nothing but Ctrl-D")
+		return in, nil
+	}
+	fmt.Fprintf(errs, "The %s as a JSON object on one line (not shown): ", args[0])
+	text, err := term.ReadPassword(int(file.Fd()))
+	fmt.Fprintln(errs)
+	return bytes.NewReader(text), err
+}
+
+// Do carries out a command in a workspace, whose name one that is about the deployment
+// ignores. in is its standard input, and tell is told
 // what is to be seen of it. A *core.Failure says what was wrong with what was asked
 // for.
 func (c *Commands) Do(ctx context.Context, workspace string, args []string, in io.Reader, tell func(Event) error) error {
@@ -120,12 +154,14 @@ func (c *Commands) Do(ctx context.Context, workspace string, args []string, in i
 	if n := len(args) - 1; !known || n < does.least || n > does.most {
 		return usage("'" + args[0] + "' is no command, or not with such arguments")
 	}
-	workspaces, err := c.Store.Access.Workspaces(ctx)
-	if err != nil {
-		return err
-	}
-	if !slices.Contains(workspaces, workspace) {
-		return &core.Failure{Code: core.NotFound, Field: "workspace", Message: "There is no workspace '" + workspace + "'"}
+	if !does.everywhere {
+		workspaces, err := c.Store.Access.Workspaces(ctx)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(workspaces, workspace) {
+			return &core.Failure{Code: core.NotFound, Field: "workspace", Message: "There is no workspace '" + workspace + "'"}
+		}
 	}
 	return does.do(&command{c, workspace, args[1:], in, tell}, ctx)
 }
@@ -320,22 +356,70 @@ func (c *command) credentials(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	object, err := c.input("credentials")
+	values, err := c.values("credentials")
 	if err != nil {
 		return err
-	}
-	values := map[string]string{}
-	for name, text := range object {
-		var value string
-		if json.Unmarshal(text, &value) != nil {
-			return &core.Failure{Code: core.WrongType, Field: "credentials." + name, Message: "'" + name + "' must be a text"}
-		}
-		values[name] = value
 	}
 	if err := c.Store.SetCredentials(ctx, c.workspace, source, c.args[1], values, byHand); err != nil {
 		return err
 	}
 	return c.say("Stored the credentials of %s. Next: check %s\n", source.Name, source.ID)
+}
+
+// values returns the texts on standard input, by their names.
+func (c *command) values(field string) (map[string]string, error) {
+	object, err := c.input(field)
+	if err != nil {
+		return nil, err
+	}
+	values := map[string]string{}
+	for name, text := range object {
+		var value string
+		if json.Unmarshal(text, &value) != nil {
+			return nil, &core.Failure{Code: core.WrongType, Field: field + "." + name, Message: "'" + name + "' must be a text"}
+		}
+		values[name] = value
+	}
+	return values, nil
+}
+
+func (c *command) apps(ctx context.Context) error {
+	apps, err := c.Store.Apps(ctx)
+	if err != nil {
+		return err
+	}
+	g := newGrid()
+	g.row("NAME", "SYSTEM", "APP", "STORED (UTC)")
+	for _, declared := range c.Store.Connectors {
+		way := declared.Granting()
+		if way == nil {
+			continue
+		}
+		state := "none"
+		if apps[declared.Name].Auth == way.Name {
+			state = "stored"
+		}
+		g.row(declared.Name, declared.Title, state, at(apps[declared.Name].Updated))
+	}
+	return c.say("%s", g)
+}
+
+func (c *command) app(ctx context.Context) error {
+	values, err := c.values("app")
+	if err != nil {
+		return err
+	}
+	if err := c.Store.SetApp(ctx, c.args[0], values); err != nil {
+		return err
+	}
+	return c.say("Stored the app for %s. Next: admins connect on the page OAuth of the console, whose redirect URI has to be registered with the app\n", c.args[0])
+}
+
+func (c *command) deleteApp(ctx context.Context) error {
+	if err := c.Store.DeleteApp(ctx, c.args[0]); err != nil {
+		return err
+	}
+	return c.say("Deleted the app for %s. Sources that use it cannot run any more\n", c.args[0])
 }
 
 func (c *command) run(ctx context.Context) error {

@@ -92,6 +92,48 @@ func TestARunThatFailsSaysWhyAndShowsNoSecret(t *testing.T) {
 	}
 }
 
+func TestTheOperatorStoresAppsForAllWorkspaces(t *testing.T) {
+	w := newWorld(t)
+	do := func(in string, args ...string) (text string, err error) {
+		err = w.Do(t.Context(), "", args, strings.NewReader(in), func(e Event) error { text += e.Text; return nil }) // in no workspace
+		return text, err
+	}
+	if text, err := do("", "apps"); err != nil || fields(text, "club") != "club Club none -" || strings.Contains(text, "shop") {
+		t.Errorf("%v\n%s", err, text)
+	}
+	for _, c := range []struct {
+		in    string
+		args  []string
+		code  core.Code
+		field string
+	}{
+		{`{}`, []string{"app", "club"}, core.MissingField, "app.client_id"},
+		{`{"client_id":"x","client_secret":1}`, []string{"app", "club"}, core.WrongType, "app.client_secret"},
+		{secretKey, []string{"app", "club"}, core.Malformed, "app"},
+		{`{}`, []string{"app", "shop"}, core.Conflicting, "connector"},
+		{`{}`, []string{"app", "nothing"}, core.NotFound, "connector"},
+		{``, []string{"delete-app", "club"}, core.NotFound, "connector"},
+		{``, []string{"list"}, core.NotFound, "workspace"},
+	} {
+		if _, err := do(c.in, c.args...); !refused(err, c.code, c.field) || strings.Contains(err.Error(), secretKey) {
+			t.Errorf("%v < %s: %v, want %s of %s", c.args, c.in, err, c.code, c.field)
+		}
+	}
+	text, err := do(`{"client_id":"the-app","client_secret":"`+secretKey+`"}`, "app", "club")
+	if err != nil || !strings.Contains(text, "Stored the app for club") || strings.Contains(text, secretKey) {
+		t.Errorf("%v\n%s", err, text)
+	}
+	if text, err := do("", "apps"); err != nil || !strings.HasPrefix(fields(text, "club"), "club Club stored 20") || strings.Contains(text, "the-app") {
+		t.Errorf("%v\n%s", err, text)
+	}
+	if _, err := do("", "delete-app", "club"); err != nil {
+		t.Error(err)
+	}
+	if text, err := do("", "apps"); err != nil || fields(text, "club") != "club Club none -" {
+		t.Errorf("%v\n%s", err, text)
+	}
+}
+
 func TestSettingsAreMergedAndWhatCannotBeIsNamed(t *testing.T) {
 	w := newWorld(t)
 	id := w.added()

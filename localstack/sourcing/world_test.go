@@ -57,6 +57,18 @@ func closed() *connector.Connector {
 	return c
 }
 
+// club is a made-up system that people grant access to.
+func club() *connector.Connector {
+	c := shop()
+	c.Name, c.Title = "club", "Club"
+	c.Auth = append(c.Auth, connector.Auth{Name: "oauth", Title: "OAuth", Settings: []connector.Setting{
+		{Name: "client_id", Title: "Client id", Doc: "of the app", Required: true}, {Name: "client_secret", Title: "Client secret", Doc: "of the app", Required: true, Secret: true},
+	}, Headers: map[string]string{"Authorization": `"Bearer " + .access_token`}, OAuth: &connector.OAuth{
+		Grant: connector.AuthorizationCode, AuthorizeURL: `"https://login.shop.example/authorize"`, TokenURL: `"https://login.shop.example/token"`,
+	}})
+	return c
+}
+
 const secretKey = "fake-secret-key-of-the-shop"
 
 // world is commands on a store of their own, and the made-up system.
@@ -95,7 +107,7 @@ func newWorld(t *testing.T) *world {
 	}}
 	w.Commands = &Commands{Poll: time.Millisecond, Store: sources.New(sources.Config{
 		Table: store, Engine: resource.New(resource.Config{Table: store, Root: catalog.Root}), Access: keys, Sealer: secrets.New(sealing),
-		Families: catalog.All(), Connectors: []*connector.Connector{shop(), closed()}, Transport: w,
+		Families: catalog.All(), Connectors: []*connector.Connector{shop(), closed(), club()}, Transport: w,
 	})}
 	return w
 }

@@ -7,7 +7,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -74,9 +73,7 @@ func message(err error) string {
 // run carries out a command where the settings say.
 func run(ctx context.Context, c config.Config, workspace string, args []string, in io.Reader, s *screen) (err error) {
 	defer s.end()
-	if !sourcing.Reads(args) {
-		in = nil
-	} else if in, err = typed(in, args, s.errs); err != nil {
+	if in, err = sourcing.Input(in, args, s.errs); err != nil {
 		return err
 	}
 	if c.Table != "" {
@@ -86,23 +83,6 @@ func run(ctx context.Context, c config.Config, workspace string, args []string, 
 		return product.Do(ctx, workspace, args, in, s.show)
 	}
 	return onData(ctx, c, workspace, args, in, s)
-}
-
-// typed returns the standard input of a command. What is typed at a terminal as
-// credentials is not shown there.
-func typed(in io.Reader, args []string, errs io.Writer) (io.Reader, error) {
-	file, ok := in.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) {
-		return in, nil
-	}
-	if args[0] != "credentials" {
-		fmt.Fprintln(errs, "Reading from the terminal, to a line with nothing but Ctrl-D")
-		return in, nil
-	}
-	fmt.Fprint(errs, "The credentials as a JSON object on one line (not shown): ")
-	text, err := term.ReadPassword(int(file.Fd()))
-	fmt.Fprintln(errs)
-	return bytes.NewReader(text), err
 }
 
 // onAWS carries out a command on a deployment.
