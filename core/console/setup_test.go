@@ -226,16 +226,19 @@ func TestASourceIsChangedInTheConsole(t *testing.T) {
 	b.get(path+"/settings").shows(t, "Settings of Bills", `value="45"`, "Every so many minutes", "until all are read anew")
 
 	// A program may leave names out, and a box unchecked.
-	for body, check := range map[string]func(*sources.Source) bool{
-		`{"every": 0}`:                     func(s *sources.Source) bool { return s.Every == 0 && s.DeleteMany && s.Name == "Bills" },
-		`{"delete_many": false}`:           func(s *sources.Source) bool { return !s.DeleteMany && s.Zone == "Europe/Berlin" },
-		`{"streams.invoices": true}`:       func(s *sources.Source) bool { _, said := s.Streams["invoices"]; return !said && len(s.Streams) == 1 },
-		`{"requests": "", "prefix": null}`: func(s *sources.Source) bool { return s.Requests == 0 && s.Prefix == "stripe-" },
-		`{"settings.account_key": ""}`:     func(s *sources.Source) bool { return len(s.Settings) == 0 },
+	for _, c := range []struct {
+		body  string
+		check func(*sources.Source) bool
+	}{
+		{`{"every": 0}`, func(s *sources.Source) bool { return s.Every == 0 && s.DeleteMany && s.Name == "Bills" }},
+		{`{"delete_many": false}`, func(s *sources.Source) bool { return !s.DeleteMany && s.Zone == "Europe/Berlin" }},
+		{`{"streams.invoices": true}`, func(s *sources.Source) bool { _, said := s.Streams["invoices"]; return !said && len(s.Streams) == 1 }},
+		{`{"requests": "", "prefix": null}`, func(s *sources.Source) bool { return s.Requests == 0 && s.Prefix == "stripe-" }},
+		{`{"settings.account_key": ""}`, func(s *sources.Source) bool { return len(s.Settings) == 0 }},
 	} {
-		a := b.send(http.MethodPost, path+"/settings", strings.NewReader(body), http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}, "X-Form-Token": {b.token}})
-		if s := w.storedSource(path); a.status != http.StatusOK || !check(s) {
-			t.Errorf("%s: %d %s: %+v", body, a.status, a.body, s)
+		a := b.send(http.MethodPost, path+"/settings", strings.NewReader(c.body), http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}, "X-Form-Token": {b.token}})
+		if s := w.storedSource(path); a.status != http.StatusOK || !c.check(s) {
+			t.Errorf("%s: %d %s: %+v", c.body, a.status, a.body, s)
 		}
 	}
 	for field, value := range map[string]string{
