@@ -6,11 +6,11 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"tenure/core"
-	"tenure/core/connector"
 	"tenure/core/identity"
 	"tenure/core/sources"
 )
@@ -29,7 +29,6 @@ func credentialRoutes() []route {
 		{method: http.MethodPost, path: "/sources/{id}/credentials/check", role: identity.Admin, serve: checkCredentials, form: credentialPage},
 		{method: http.MethodPost, path: "/sources/{id}/credentials/delete", role: identity.Admin, serve: deleteCredentials, form: credentialPage},
 		{method: http.MethodPost, path: "/sources/{id}/connect", role: identity.Admin, serve: connectSource, form: credentialPage},
-		{method: http.MethodGet, path: "/oauth/callback", role: identity.Admin, serve: granted},
 	}
 }
 
@@ -56,6 +55,9 @@ type credentialData struct {
 	Ways []way `json:"ways"`
 	// Whose is the name of the source whose credentials it uses, if not its own.
 	Whose string `json:"whose,omitempty"`
+	// App says that the deployment has an app for the system, which is used where no
+	// credentials are stored.
+	App bool `json:"app,omitempty"`
 	// Redirect is where people come back to who have granted access: it has to be
 	// registered with the system's app.
 	Redirect string `json:"redirect,omitempty"`
@@ -65,12 +67,11 @@ type credentialData struct {
 
 // Connects reports whether a person may grant access now.
 func (d credentialData) Connects() bool {
-	for _, w := range d.Ways {
-		if c := d.Source.Credential; w.Grants && c != nil && c.Auth == w.Name {
-			return true
-		}
+	c := d.Source.Credential
+	if c == nil || c.App {
+		return d.App
 	}
-	return false
+	return slices.ContainsFunc(d.Ways, func(w way) bool { return w.Grants && c.Auth == w.Name })
 }
 
 // way is a way to authenticate.
@@ -104,13 +105,21 @@ func (s *server) credentialView(r *request, result *checked) (view, error) {
 		}
 		data.Whose = owner.Name
 	}
-	for _, a := range s.Sources.Connector(of.Source.Connector).Auth {
-		w := way{Name: a.Name, Title: a.Title, Grants: a.OAuth != nil && a.OAuth.Grant == connector.AuthorizationCode, Fields: settingsOf(a.Settings, "credentials", a.Name)}
+	c := s.Sources.Connector(of.Source.Connector)
+	if c.Granting() != nil {
+		app, err := s.Sources.App(r.Context(), c.Name)
+		if err != nil {
+			return view{}, err
+		}
+		data.App = app != nil && app.Auth == c.Granting().Name
+	}
+	for _, a := range c.Auth {
+		w := way{Name: a.Name, Title: a.Title, Grants: a.Grants(), Fields: settingsOf(a.Settings, "credentials", a.Name)}
 		for i := range w.Fields {
 			w.Fields[i].Given = of.given(a.Name, w.Fields[i].Name)
 		}
 		if data.Ways = append(data.Ways, w); w.Grants {
-			data.Redirect = s.outside(r) + "oauth/callback"
+			data.Redirect = s.redirectURI(r)
 		}
 	}
 	return view{template: "credential", title: "Credentials of " + of.Source.Name, data: data}, nil
@@ -234,46 +243,4 @@ func (s *server) outside(r *request) string {
 		scheme = "https"
 	}
 	return scheme + "://" + r.Host + BasePath + "/"
-}
-
-// connectSource sends somebody to the system to grant access.
-func connectSource(s *server, r *request) (view, error) {
-	of, err := s.status(r)
-	if err != nil {
-		return view{}, err
-	}
-	to, err := s.Sources.Authorize(r.Context(), r.workspace(), of.Source.ID, s.outside(r)+"oauth/callback", r.email())
-	if err != nil {
-		return view{}, err
-	}
-	r.audit("access.asked", of.Source.Name)
-	return view{template: "connect", title: "Connect " + of.Source.Name, data: connectData{Source: of, URL: to}}, nil
-}
-
-// connectData is what leads to where access is granted.
-type connectData struct {
-	Source *source `json:"source"`
-	URL    string  `json:"url"`
-}
-
-// Host returns the host that somebody is led to.
-func (d connectData) Host() string {
-	u, err := url.Parse(d.URL)
-	if err != nil {
-		return ""
-	}
-	return u.Host
-}
-
-// granted takes up somebody who comes back from where access is granted.
-func granted(s *server, r *request) (view, error) {
-	source, err := s.Sources.Granted(r.Context(), r.workspace(), r.URL.Query(), r.email())
-	if err != nil {
-		if _, ok := errors.AsType[*core.Failure](err); !ok && sources.Tells(err) {
-			err = &core.Failure{Code: core.Conflicting, Field: "code", Message: err.Error()}
-		}
-		return view{}, err
-	}
-	r.audit("access.granted", source.Name)
-	return view{to: "sources/" + source.ID + "/credentials", done: "access-granted"}, nil
 }

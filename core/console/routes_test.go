@@ -70,6 +70,9 @@ var examples = map[string]func(w *world, workspace string) example{
 	"POST /sources/{id}/connect": func(w *world, workspace string) example {
 		return example{path: w.books(workspace) + "/connect", done: "access.asked"}
 	},
+	"POST /oauth/connect": func(w *world, workspace string) example {
+		return example{path: "/oauth/connect", form: url.Values{"connect": {strings.TrimPrefix(w.books(workspace), "/sources/")}}, done: "access.asked"}
+	},
 	"GET /oauth": func(w *world, workspace string) example {
 		w.books(workspace)
 		return example{path: "/oauth"}
