@@ -27,7 +27,7 @@ func TestConsoleSurvey(t *testing.T) {
 			i, i+1, i+1, 1700000000+i*86400, account, []string{"gold", "silver", "free"}[i%3]))
 	}
 	dir := t.TempDir()
-	settings := outside{"stripe": standIn(t, "stripe", "api_key", map[string]string{"customers": "[" + strings.Join(customers, ",") + "]"})}.within(t)
+	_, settings := within(t, outside{"stripe": standIn(t, "stripe", "api_key", map[string]string{"customers": "[" + strings.Join(customers, ",") + "]"})})
 	p := start(t, append(settings, "DATA_DIR="+dir)...)
 	ann := &person{browser.Open(t, p.address), "ann@example.com", "Ann Archer"}
 	ann.join(p.adminLink("test"), "test")

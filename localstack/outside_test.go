@@ -16,14 +16,15 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 )
 
 // within returns settings of the program by which it reaches these systems and no
 // others, by their own names over TLS: it is told to go by a proxy that leads to them,
-// and to trust who vouches for them.
-func (o outside) within(t *testing.T) []string {
+// and to trust who vouches for them. A browser may take the proxy, too.
+func within(t *testing.T, others http.RoundTripper) (proxyURL string, settings []string) {
 	t.Helper()
 	authority, root := certificate(t, "made up for a test", nil)
 	file := filepath.Join(t.TempDir(), "authority.pem")
@@ -32,7 +33,7 @@ func (o outside) within(t *testing.T) []string {
 	}
 	systems := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.URL.Scheme, r.URL.Host = "https", r.Host
-		answer, err := o.RoundTrip(r)
+		answer, err := others.RoundTrip(r)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadGateway)
 			return
@@ -44,9 +45,15 @@ func (o outside) within(t *testing.T) []string {
 		w.WriteHeader(answer.StatusCode)
 		_, _ = io.Copy(w, answer.Body)
 	}))
+	var mu sync.Mutex
+	leaves := map[string]*tls.Certificate{} // a browser that has put up with one wants to see it again
 	systems.TLS = &tls.Config{GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-		leaf, _ := certificate(t, hello.ServerName, &issuer{authority, root})
-		return leaf, nil
+		mu.Lock()
+		defer mu.Unlock()
+		if leaves[hello.ServerName] == nil {
+			leaves[hello.ServerName], _ = certificate(t, hello.ServerName, &issuer{authority, root})
+		}
+		return leaves[hello.ServerName], nil
 	}}
 	systems.StartTLS()
 	t.Cleanup(systems.Close)
@@ -76,7 +83,7 @@ func (o outside) within(t *testing.T) []string {
 		_, _ = io.Copy(here, there)
 	}))
 	t.Cleanup(proxy.Close)
-	return []string{"HTTPS_PROXY=" + proxy.URL, "SSL_CERT_FILE=" + file, "SSL_CERT_DIR=" + t.TempDir()}
+	return proxy.URL, []string{"HTTPS_PROXY=" + proxy.URL, "SSL_CERT_FILE=" + file, "SSL_CERT_DIR=" + t.TempDir()}
 }
 
 // issuer is who vouches for a certificate.

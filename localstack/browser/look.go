@@ -49,7 +49,9 @@ func (p *Page) Look(device Device, scheme Scheme) {
 // Screenshot keeps a picture of the whole page as .build/screenshots/NAME.png.
 func (p *Page) Screenshot(name string) {
 	p.t.Helper()
-	height, err := p.on(p.document(), "function() { return this.scrollingElement.scrollHeight }")
+	document, err := p.document()
+	p.must(err)
+	height, err := p.on(document, "function() { return this.scrollingElement.scrollHeight }")
 	p.must(err)
 	// On a device as high as the page, so that what fills the height of a device
 	// does so in the picture.
@@ -105,7 +107,9 @@ func (p *Page) Inspect(name string) {
 // elements reach furthest; "" when it is not.
 func (p *Page) Overflow() string {
 	p.t.Helper()
-	value, err := p.on(p.document(), `function(device) {
+	document, err := p.document()
+	p.must(err)
+	value, err := p.on(document, `function(device) {
 		const wide = this.scrollingElement.scrollWidth;
 		if (wide <= device) return "";
 		const reaches = e => e.getBoundingClientRect().left + e.scrollWidth;

@@ -23,6 +23,8 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/security"
+	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 )
 
@@ -49,6 +51,10 @@ type tab struct {
 	ctx    context.Context
 	origin string // scheme://host:port
 	script bool
+	// proxy leads to others, which are further origins that pages may lead to; empty for
+	// none.
+	proxy  string
+	others []string
 	dir    string // of what was downloaded
 	device emulation.SetDeviceMetricsOverrideParams
 
@@ -74,6 +80,12 @@ type Option func(*tab)
 
 // WithoutScript has the browser run no JavaScript of the page.
 func WithoutScript(tab *tab) { tab.script = false }
+
+// Through has the browser reach other origins ("https://host") by a proxy, whoever
+// vouches for them: those that pages lead people to.
+func Through(proxy string, origins ...string) Option {
+	return func(tab *tab) { tab.proxy, tab.others = proxy, origins }
+}
 
 // Open opens a tab with a fresh profile for the pages of an origin
 // ("http://host:port"). It is closed, and what went wrong on its pages is
@@ -109,7 +121,8 @@ func open(t testing.TB, origin string, options []Option) *Page {
 	for _, option := range options {
 		option(tab)
 	}
-	ctx, cancel := chromedp.NewContext(b, chromedp.WithNewBrowserContext(), chromedp.WithListener(tab.listen))
+	profile := func(params *target.CreateBrowserContextParams) { params.ProxyServer = tab.proxy }
+	ctx, cancel := chromedp.NewContext(b, chromedp.WithNewBrowserContext(profile), chromedp.WithListener(tab.listen))
 	t.Cleanup(cancel)
 	tab.ctx = ctx
 	p := &Page{tab: tab}
@@ -122,6 +135,9 @@ func open(t testing.TB, origin string, options []Option) *Page {
 		BrowserContextID: chromedp.FromContext(ctx).BrowserContextID,
 		DownloadPath:     tab.dir, EventsEnabled: new(true),
 	})
+	if tab.proxy != "" {
+		call(p, security.SetIgnoreCertificateErrors, security.SetIgnoreCertificateErrorsParams{Ignore: true})
+	}
 	call(p, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !tab.script})
 	// As if its window were in front, whatever others there are.
 	call(p, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
@@ -147,7 +163,7 @@ func (tab *tab) listen(event any) {
 	case *network.EventRequestWillBeSent:
 		tab.underWay[e.RequestID] = e.Request.URL
 		tab.happened = time.Now()
-		if u, err := url.Parse(e.Request.URL); err != nil || u.Host != "" && u.Scheme+"://"+u.Host != tab.origin {
+		if u, err := url.Parse(e.Request.URL); err != nil || u.Host != "" && u.Scheme+"://"+u.Host != tab.origin && !slices.Contains(tab.others, u.Scheme+"://"+u.Host) {
 			tab.fault("request to another origin: %s %s", e.Request.Method, e.Request.URL)
 		}
 	case *network.EventResponseReceived:
@@ -317,16 +333,22 @@ func (p *Page) In(role, text string) *Page {
 	return &Page{tab: p.tab, within: append(slices.Clone(p.within), part{role, text})}
 }
 
-func (p *Page) document() runtime.RemoteObjectID {
-	p.t.Helper()
-	return call(p, runtime.Evaluate, runtime.EvaluateParams{Expression: "document"}).Result.ObjectID
+func (p *Page) document() (runtime.RemoteObjectID, error) {
+	result, err := chromedp.Call(p.ctx, runtime.Evaluate, runtime.EvaluateParams{Expression: "document"})
+	if err != nil {
+		return "", err
+	}
+	return result.Result.ObjectID, nil
 }
 
 // scope returns the object of the document, or of the part that the page is
 // narrowed to; what is wrong when there is none, or several.
 func (p *Page) scope() (runtime.RemoteObjectID, string) {
 	p.t.Helper()
-	object := p.document()
+	object, err := p.document()
+	if err != nil {
+		return "", err.Error() // the page is just being replaced by another
+	}
 	for _, in := range p.within {
 		var found []runtime.RemoteObjectID
 		for _, n := range p.query(object, in.role) {
