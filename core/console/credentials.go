@@ -176,30 +176,12 @@ func deleteCredentials(s *server, r *request) (view, error) {
 	return view{to: "sources/" + of.Source.ID + "/credentials", done: "credentials-deleted"}, nil
 }
 
-// looked returns whether a system let itself be looked at, by the error that came of
-// it; an error that is not the system's or the settings' doing is returned.
-func looked(r *request, err error) (*checked, error) {
-	switch {
-	case err == nil:
-		return &checked{Works: true}, nil
-	case r.Context().Err() != nil:
-		return nil, r.Context().Err()
-	case errors.Is(err, context.DeadlineExceeded):
-		return &checked{Message: "It does not answer in time"}, nil
-	case sources.Tells(err):
-		return &checked{Message: err.Error()}, nil
-	}
-	return nil, err
-}
-
 func checkCredentials(s *server, r *request) (view, error) {
 	of, err := s.status(r)
 	if err != nil {
 		return view{}, err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), checkPatience)
-	defer cancel()
-	result, err := looked(r, s.Sources.Check(ctx, r.workspace(), of.Source.ID))
+	result, err := r.tried(func(ctx context.Context) error { return s.Sources.Check(ctx, r.workspace(), of.Source.ID) })
 	if err != nil {
 		return view{}, err
 	}
@@ -224,6 +206,26 @@ func ParseURL(text string) (*url.URL, error) {
 	}
 	u.Path += "/"
 	return u, nil
+}
+
+// tried says what came of asking another system for something, which may take as
+// long as somebody looks at a page that does not come. An error is none of the
+// system's doing.
+func (r *request) tried(ask func(context.Context) error) (*checked, error) {
+	ctx, cancel := context.WithTimeout(r.Context(), checkPatience)
+	defer cancel()
+	switch err := ask(ctx); {
+	case err == nil:
+		return &checked{Works: true}, nil
+	case r.Context().Err() != nil:
+		return nil, r.Context().Err()
+	case errors.Is(err, context.DeadlineExceeded):
+		return &checked{Message: "It does not answer in time"}, nil
+	case sources.Tells(err):
+		return &checked{Message: err.Error()}, nil
+	default:
+		return nil, err
+	}
 }
 
 // outside returns the URL of BasePath + "/" as browsers know it. Where nobody has said

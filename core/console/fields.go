@@ -297,13 +297,16 @@ func tryFields(s *server, r *request) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), checkPatience)
-	defer cancel()
-	found, err := s.Sources.Samples(ctx, r.workspace(), source, r.form.Get("stream"))
-	if failure, ok := errors.AsType[*core.Failure](err); ok && strings.HasPrefix(failure.Field, "mapping.") {
-		return view{}, atField(source, r.form.Get("stream"), failure)
+	var found []sources.SampledFeed
+	var failure *core.Failure
+	looked, err := r.tried(func(ctx context.Context) (err error) {
+		found, err = s.Sources.Samples(ctx, r.workspace(), source, r.form.Get("stream"))
+		failure, _ = errors.AsType[*core.Failure](err)
+		return err
+	})
+	if err == nil && failure != nil && strings.HasPrefix(failure.Field, "mapping.") {
+		err = atField(source, r.form.Get("stream"), failure)
 	}
-	looked, err := looked(r, err)
 	if err != nil {
 		return view{}, err
 	}

@@ -220,13 +220,16 @@ func countSource(s *server, r *request) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), checkPatience)
-	defer cancel()
-	counted, err := s.Sources.Count(ctx, r.workspace(), source, countedAtMost)
-	if failure, ok := errors.AsType[*core.Failure](err); ok && strings.HasPrefix(failure.Field, "filter") {
-		return view{}, failure
+	var counted *sources.Counted
+	var failure *core.Failure
+	looked, err := r.tried(func(ctx context.Context) (err error) {
+		counted, err = s.Sources.Count(ctx, r.workspace(), source, countedAtMost)
+		failure, _ = errors.AsType[*core.Failure](err)
+		return err
+	})
+	if err == nil && failure != nil && strings.HasPrefix(failure.Field, "filter") {
+		err = failure
 	}
-	looked, err := looked(r, err)
 	if err != nil {
 		return view{}, err
 	}

@@ -133,10 +133,11 @@ func surveySource(s *server, r *request) (view, error) {
 		return view{}, err
 	}
 	entered(r, source)
-	ctx, cancel := context.WithTimeout(r.Context(), checkPatience)
-	defer cancel()
-	found, err := s.Sources.Survey(ctx, r.workspace(), source, sources.SurveyLimit{})
-	looked, err := looked(r, err)
+	var found *sources.Survey
+	looked, err := r.tried(func(ctx context.Context) (err error) {
+		found, err = s.Sources.Survey(ctx, r.workspace(), source, sources.SurveyLimit{})
+		return err
+	})
 	if err != nil {
 		return view{}, err
 	}

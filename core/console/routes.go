@@ -81,7 +81,7 @@ var routes = slices.Concat([]route{
 	{method: http.MethodPost, path: "/profile/password", role: anybody, serve: changePassword, form: profilePage},
 	{method: http.MethodPost, path: "/profile/sessions/{id}/end", role: anybody, serve: endSession},
 	{method: http.MethodPost, path: "/profile/sessions/end-others", role: anybody, serve: endOtherSessions},
-}, credentialRoutes(), oauthRoutes(), mappingRoutes(), filterRoutes(), fieldsRoutes(), setupRoutes(), moneyRoutes(), matchingRoutes(), templateRoutes())
+}, credentialRoutes(), oauthRoutes(), mappingRoutes(), filterRoutes(), fieldsRoutes(), setupRoutes(), moneyRoutes(), previewRoutes(), matchingRoutes(), templateRoutes())
 
 // section is a place in the navigation.
 type section struct {

@@ -119,6 +119,12 @@ var examples = map[string]func(w *world, workspace string) example{
 	"POST /sources/{id}/settings": func(w *world, workspace string) example {
 		return example{path: w.billing(workspace) + "/settings", form: url.Values{"every": {"15"}}, done: "source.changed"}
 	},
+	"GET /sources/{id}/preview": func(w *world, workspace string) example {
+		return example{path: w.billing(workspace) + "/preview"}
+	},
+	"POST /sources/{id}/preview": func(w *world, workspace string) example {
+		return example{path: w.billing(workspace) + "/preview", done: "source.previewed"}
+	},
 	"POST /money": func(w *world, workspace string) example {
 		return example{path: "/money", form: url.Values{"currency": {"EUR"}, "rates": {"USD 0.93"}}, done: "money.changed"}
 	},
