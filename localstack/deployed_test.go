@@ -521,6 +521,78 @@ func testDeployedUpload(t *testing.T, admin string, send func(method, url string
 	}
 }
 
+// links are the addresses that a page leads to.
+var links = regexp.MustCompile(`<a [^>]*href="([^"#]+)`)
+
+// testDeployedSources sets up a source as far as that takes nobody outside, opens
+// every page that one comes to by links, each once, and deletes the source.
+func testDeployedSources(t *testing.T, admin string, send func(method, url string, form url.Values) (*http.Response, string)) {
+	change := func(path string, form url.Values) string {
+		t.Helper()
+		r, body := send("POST", admin+path, form)
+		if r.StatusCode != http.StatusSeeOther {
+			t.Fatalf("%s: status %d: %s", path, r.StatusCode, body)
+		}
+		return r.Header.Get("Location")
+	}
+	const secret = "not-a-real-stripe-key"
+	change("money", url.Values{"currency": {"EUR"}, "rates": {"USD 0.5"}})
+	_, source, _ := strings.Cut(change("add-source", url.Values{"connector": {"stripe"}, "name": {"Deployed billing"}, "boxes": {"system_of_record"}, "system_of_record": {"1"}}), "sources/")
+	source, _, _ = strings.Cut(source, "/")
+	source = "sources/" + source
+	change(source+"/credentials", url.Values{"auth": {"api_key"}, "credentials.api_key": {secret}})
+	change(source+"/settings", url.Values{"every": {"60"}})
+	change(source+"/mapping", url.Values{"location": {"id"}, "system_of_record": {"1"}})
+	change(source+"/pause", url.Values{"paused": {"1"}})
+
+	seen := map[string]bool{}
+	for open := []string{admin, admin + source + "/runs/none", admin + "matching/" + strings.TrimPrefix(source, "sources/")}; len(open) > 0; open = open[1:] {
+		at, err := url.Parse(open[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Pages of which there are several differ by their query alone.
+		if !strings.HasPrefix(open[0], admin) || seen[at.Path] {
+			continue
+		}
+		seen[at.Path] = true
+		want := http.StatusOK
+		if strings.HasSuffix(at.Path, "/runs/none") {
+			want = http.StatusNotFound
+		}
+		r, body := send("GET", open[0], nil)
+		if r.StatusCode != want || strings.Contains(body, secret) {
+			t.Errorf("%s: status %d: %s", open[0], r.StatusCode, body)
+		}
+		for _, link := range links.FindAllStringSubmatch(body, -1) {
+			to, err := at.Parse(html.UnescapeString(link[1]))
+			if err != nil {
+				t.Errorf("%s leads to %q: %v", open[0], link[1], err)
+				continue
+			}
+			open = append(open, to.String())
+		}
+	}
+	base, err := url.Parse(admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range []string{"", "sources", "add-source", "money", "credentials", "oauth", "matching", "uploads", "status", "keys", "email", "people", "audit", "profile",
+		source, source + "/settings", source + "/credentials", source + "/mapping", source + "/filter", source + "/fields", source + "/preview"} {
+		if !seen[base.Path+page] {
+			t.Errorf("no link leads to %q", page)
+		}
+	}
+	if _, body := send("GET", admin+source, nil); !strings.Contains(body, "It runs paused. The account_id is read from: ") || !strings.Contains(body, "the System of Record") {
+		t.Errorf("the source: %s", body)
+	}
+	change(source+"/delete", nil)
+	if r, body := send("GET", admin+source, nil); r.StatusCode != http.StatusNotFound {
+		t.Errorf("a source that is deleted: status %d: %s", r.StatusCode, body)
+	}
+	change("money", url.Values{"currency": {"USD"}, "rates": {""}})
+}
+
 // testDeployedConsole comes in by the operator's link, and makes a key that opens
 // the API.
 func testDeployedConsole(t *testing.T, base string) {
@@ -582,6 +654,7 @@ func testDeployedConsole(t *testing.T, base string) {
 		t.Errorf("the sending domain removed: status %d: %s", r.StatusCode, body)
 	}
 	testDeployedUpload(t, admin, send)
+	testDeployedSources(t, admin, send)
 	if r, _ := send("GET", admin+"assets/console.css", nil); r.StatusCode != http.StatusOK || !strings.HasPrefix(r.Header.Get("Content-Type"), "text/css") {
 		t.Errorf("the style sheet: status %d, %v", r.StatusCode, r.Header)
 	}
