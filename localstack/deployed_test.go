@@ -545,8 +545,12 @@ func testDeployedSources(t *testing.T, admin string, send func(method, url strin
 	change(source+"/mapping", url.Values{"location": {"id"}, "system_of_record": {"1"}})
 	change(source+"/pause", url.Values{"paused": {"1"}})
 
+	// Accounts are matched with a source that is not the System of Record.
+	_, other, _ := strings.Cut(change("add-source", url.Values{"connector": {"zendesk"}, "name": {"Deployed help"}, "settings.subdomain": {"example"}}), "sources/")
+	other, _, _ = strings.Cut(other, "/")
+
 	seen := map[string]bool{}
-	for open := []string{admin, admin + source + "/runs/none", admin + "matching/" + strings.TrimPrefix(source, "sources/")}; len(open) > 0; open = open[1:] {
+	for open := []string{admin, admin + source + "/runs/none"}; len(open) > 0; open = open[1:] {
 		at, err := url.Parse(open[0])
 		if err != nil {
 			t.Fatal(err)
@@ -578,6 +582,7 @@ func testDeployedSources(t *testing.T, admin string, send func(method, url strin
 		t.Fatal(err)
 	}
 	for _, page := range []string{"", "sources", "add-source", "money", "credentials", "oauth", "matching", "uploads", "status", "keys", "email", "people", "audit", "profile",
+		"matching/" + other, "matching/" + other + "/matched", "matching/" + other + "/rejected",
 		source, source + "/settings", source + "/credentials", source + "/mapping", source + "/filter", source + "/fields", source + "/preview"} {
 		if !seen[base.Path+page] {
 			t.Errorf("no link leads to %q", page)
@@ -586,6 +591,7 @@ func testDeployedSources(t *testing.T, admin string, send func(method, url strin
 	if _, body := send("GET", admin+source, nil); !strings.Contains(body, "It runs paused. The account_id is read from: ") || !strings.Contains(body, "the System of Record") {
 		t.Errorf("the source: %s", body)
 	}
+	change("sources/"+other+"/delete", nil)
 	change(source+"/delete", nil)
 	if r, body := send("GET", admin+source, nil); r.StatusCode != http.StatusNotFound {
 		t.Errorf("a source that is deleted: status %d: %s", r.StatusCode, body)
