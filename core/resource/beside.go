@@ -79,7 +79,7 @@ func (b besideState) partition(workspace string, f *Family, r schema.Record) str
 	if f.inAccount() {
 		identity = r[f.Account].Text() + "\x00" + identity
 	}
-	return partition(workspace, f.Schema.Name+"."+f.Schema.Fields[f.Beside.Field].Name, digest(identity), b.epoch)
+	return partition(workspace, f.Schema.Name+"."+f.Schema.Fields[f.Beside.Field].Name, table.Digest(identity), b.epoch)
 }
 
 // newEpoch returns an epoch that the record has not had.
@@ -368,7 +368,7 @@ func (e *Engine) entryItem(workspace string, f *Family, key table.Key, version i
 	item := table.Item{Key: key, Version: version, Body: body}
 	if len(f.Beside.Indexed) > 0 {
 		s := f.Schema.List(f.Beside.Field)
-		name := digest(key.Partition + "\x00" + key.Sort) // tells entries of the same numbers apart
+		name := table.Digest(key.Partition + "\x00" + key.Sort) // tells entries of the same numbers apart
 		item.Index1 = table.Key{
 			Partition: entriesPartition(workspace, f, e.shardOf(name)),
 			Sort:      SortKey(s, s.ParseStored(body), f.Beside.Indexed...) + name,

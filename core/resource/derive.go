@@ -39,11 +39,11 @@ type derivation struct {
 }
 
 func stateKey(workspace, account string) table.Key {
-	return table.Key{Partition: partition(workspace, "derived", digest(account)), Sort: "state"}
+	return table.Key{Partition: partition(workspace, "derived", table.Digest(account)), Sort: "state"}
 }
 
 func (e *Engine) wakeKey(workspace, account string, at int64) table.Key {
-	return table.Key{Partition: partition(workspace, "wake", e.shardOf(account)), Sort: sortNumber(at) + digest(account)}
+	return table.Key{Partition: partition(workspace, "wake", e.shardOf(account)), Sort: sortNumber(at) + table.Digest(account)}
 }
 
 // Derive computes the derived values of accounts and writes what changed of

@@ -1,8 +1,6 @@
 package resource
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"hash/fnv"
@@ -13,13 +11,6 @@ import (
 	"tenure/core/schema"
 	"tenure/core/table"
 )
-
-// digest returns a short text that stands for s in keys, where s itself may be
-// too long: 128 bits of SHA-256.
-func digest(s string) string {
-	sum := sha256.Sum256([]byte(s))
-	return base64.RawURLEncoding.EncodeToString(sum[:16])
-}
 
 // partition joins the parts of a partition key. Workspace and family names
 // hold no slash, and whatever a client chose comes last or as a digest.
@@ -60,7 +51,7 @@ func SortKey(s *schema.Schema, r schema.Record, fields ...int) string {
 	if len(key) <= table.MaxSortBytes {
 		return key
 	}
-	end := digest(key)
+	end := table.Digest(key)
 	return cutText(key, table.MaxSortBytes-len(end)-1) + "\x00" + end
 }
 
@@ -113,7 +104,7 @@ func shardName(n int) string { return hex.EncodeToString([]byte{byte(n)}) }
 // counts only where records lie in their account's partition.
 func (e *Engine) key(workspace string, f *Family, account, id string) table.Key {
 	if f.inAccount() {
-		return table.Key{Partition: partition(workspace, f.Schema.Name, digest(account)), Sort: f.sortID(id)}
+		return table.Key{Partition: partition(workspace, f.Schema.Name, table.Digest(account)), Sort: f.sortID(id)}
 	}
 	return table.Key{Partition: partition(workspace, f.Schema.Name, e.shardOf(id)), Sort: f.sortID(id)}
 }

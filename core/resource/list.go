@@ -465,7 +465,7 @@ func (w *walk) markPrefix() string {
 		if w.list.Range != nil {
 			of = fmt.Sprint(*w.list.Range)
 		}
-		which = digest(fmt.Sprintf("%q %q %s", w.list.Account, filter, of))
+		which = table.Digest(fmt.Sprintf("%q %q %s", w.list.Account, filter, of))
 	}
 	return fmt.Sprintf("%s/%t/%t/%s/", w.order.Name, w.list.Descending, w.list.Inactive, which)
 }

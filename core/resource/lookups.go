@@ -74,7 +74,7 @@ func (f *Family) sought(i int, value string) string {
 // headKey returns the key of the head of a value, in the form of sought, of the
 // field at ordinal i.
 func headKey(workspace string, f *Family, i int, sought string) table.Key {
-	return table.Key{Partition: partition(workspace, f.Schema.Name+"."+f.Schema.Fields[i].Name, digest(sought)), Sort: "first"}
+	return table.Key{Partition: partition(workspace, f.Schema.Name+"."+f.Schema.Fields[i].Name, table.Digest(sought)), Sort: "first"}
 }
 
 // besideHead returns the partition of the pointers that are beside a head.

@@ -33,19 +33,19 @@ type pointer struct {
 // byID returns the partition of the pointers to records with that id, in
 // families whose ids are unique within their account alone.
 func byID(workspace string, f *Family, id string) string {
-	return partition(workspace, f.Schema.Name+".id", digest(id))
+	return partition(workspace, f.Schema.Name+".id", table.Digest(id))
 }
 
 // byAccount returns the partition of the pointers to an account's records, in
 // families with ids of their own.
 func byAccount(workspace string, f *Family, account string) string {
-	return partition(workspace, f.Schema.Name+".account", digest(account))
+	return partition(workspace, f.Schema.Name+".account", table.Digest(account))
 }
 
 // byExternalID returns the key of the pointer to the record with that external
 // id.
 func byExternalID(workspace string, f *Family, external string) table.Key {
-	return table.Key{Partition: partition(workspace, f.Schema.Name+".external_id", digest(external)), Sort: "id"}
+	return table.Key{Partition: partition(workspace, f.Schema.Name+".external_id", table.Digest(external)), Sort: "id"}
 }
 
 // pointers returns the pointers that lead to r.
@@ -55,7 +55,7 @@ func (f *Family) pointers(workspace string, r schema.Record) []pointer {
 		return nil
 	case f.inAccount():
 		return []pointer{{
-			key: table.Key{Partition: byID(workspace, f, f.idOf(r)), Sort: digest(r[f.Account].Text())},
+			key: table.Key{Partition: byID(workspace, f, f.idOf(r)), Sort: table.Digest(r[f.Account].Text())},
 			to:  r[f.Account],
 		}}
 	}

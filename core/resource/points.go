@@ -184,7 +184,7 @@ func (e *Engine) entriesOf(ctx context.Context, q Entries, partition, after stri
 }
 
 func (q *Entries) markKey(page int) table.Key {
-	list := digest(strconv.Quote(q.ID) + strconv.Quote(q.Account))
+	list := table.Digest(strconv.Quote(q.ID) + strconv.Quote(q.Account))
 	return table.Key{
 		Partition: partition(q.Workspace, "bookmarks", q.Family.Schema.Name),
 		Sort:      fmt.Sprintf("entries/%s/%t/%s", list, q.Descending, sortNumber(int64(page))),
