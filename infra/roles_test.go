@@ -22,6 +22,7 @@ import (
 	"tenure/core/rollup"
 	"tenure/core/table"
 	"tenure/core/table/embedded"
+	"tenure/core/usage"
 	"tenure/localstack/e2e"
 )
 
@@ -185,9 +186,9 @@ func TestFunctionsGetByWithWhatTheirRolesAllow(t *testing.T) {
 	background, stop := context.WithCancel(context.Background())
 	var group sync.WaitGroup
 	follower, _ := engine("rollup")
-	follow := rollup.New(follower)
+	follow := rollup.New(follower, usage.New(usage.Config{Table: confine(store, "rollup", denied), Engine: follower}))
 	ticker, keysOfClock := engine("clock")
-	tick := rollup.New(ticker)
+	tick := rollup.New(ticker, usage.New(usage.Config{Table: confine(store, "clock", denied), Engine: ticker}))
 	log := calls.New(confine(store, "clock", denied), api.Functions(catalog.All()), calls.Options{Expire: true})
 	every := func(pause time.Duration, work func() error) {
 		group.Go(func() {

@@ -25,6 +25,7 @@ import (
 	"tenure/core/table/dynamo"
 	"tenure/core/table/dynamo/dynamolocal"
 	"tenure/core/table/embedded"
+	"tenure/core/usage"
 	"tenure/localstack/browser"
 	"tenure/localstack/e2e"
 )
@@ -125,7 +126,9 @@ func serve(t *testing.T, on table.Table, shards int, derive func(context.Context
 	}
 	background, stop := context.WithCancel(context.Background())
 	var group sync.WaitGroup
-	group.Go(func() { derive(background, keys, rollup.New(engine)) })
+	group.Go(func() {
+		derive(background, keys, rollup.New(engine, usage.New(usage.Config{Table: on, Engine: engine})))
+	})
 	t.Cleanup(func() {
 		stop()
 		group.Wait()

@@ -20,6 +20,7 @@ import (
 	"tenure/core/rollup"
 	"tenure/core/table"
 	"tenure/core/table/embedded"
+	"tenure/core/usage"
 )
 
 // TestDeletesLeaveNothing writes the largest records and longest lists there
@@ -91,7 +92,7 @@ func TestDeletesLeaveNothing(t *testing.T) {
 		`{"account_id":"a","external_id":"x","create_time":1,"type":"t","details":"`+string(text)+`"}`, `{"account_id":"a","external_id":"y","create_time":1,"type":"t","details":"short"}`))
 	c.done(testKey, http.MethodPost, "/notes", records(`{"account_id":"a","external_id":"x","create_time":1,"note":"`+string(text[:32768])+`"}`))
 	c.done(testKey, http.MethodPost, "/subscriptions", records(monthly("s", "a", 1000, 100), monthly("s", "a", now().UnixMilli()+1e9, 200)))
-	r := rollup.New(engine)
+	r := rollup.New(engine, usage.New(usage.Config{Table: store, Engine: engine}))
 	if failed := r.Accounts(t.Context(), "test", "a"); len(failed) > 0 {
 		t.Fatal(failed)
 	}

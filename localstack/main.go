@@ -40,6 +40,7 @@ import (
 	"tenure/core/table"
 	"tenure/core/table/embedded"
 	"tenure/core/uploads"
+	"tenure/core/usage"
 	"tenure/localstack/sourcing"
 )
 
@@ -90,6 +91,7 @@ func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 	if err := reindex(ctx, store, keys, engine, out); err != nil {
 		return err
 	}
+	events := usage.New(usage.Config{Table: store, Engine: engine, Kept: c.EventsKept})
 	log := calls.New(store, api.Functions(catalog.All()), calls.Options{})
 	answered := newRecorder(log, store)
 	handler, err := api.New(api.Config{
@@ -162,7 +164,7 @@ func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 	}
 	group.Go(func() { keepHouse(background, house{store, in, keys, engine, log}) })
 	group.Go(func() { answered.run(background) })
-	group.Go(func() { derive(background, store, keys, rollup.New(engine)) })
+	group.Go(func() { derive(background, store, keys, rollup.New(engine, events)) })
 	group.Go(func() { followSources(background, keys, systems) })
 	commands, err := sourcing.Listen(c.DataDir)
 	if err != nil {

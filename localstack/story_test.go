@@ -32,6 +32,7 @@ import (
 	"tenure/core/sources"
 	"tenure/core/table"
 	"tenure/core/table/embedded"
+	"tenure/core/usage"
 )
 
 // The story of the README: four systems and an export, of which one account after
@@ -194,7 +195,8 @@ func TestTheStoryOfFiveSystems(t *testing.T) {
 		Table: counted, Engine: resource.New(resource.Config{Table: counted, Root: catalog.Root}), Access: keys, Sealer: secrets.New(sealing),
 		Connectors: connectors.All(), Families: catalog.All(), Transport: systems, Sleep: func(context.Context, time.Duration) error { return nil },
 	})
-	derive := rollup.New(resource.New(resource.Config{Table: store, Root: catalog.Root}))
+	derived := resource.New(resource.Config{Table: store, Root: catalog.Root})
+	derive := rollup.New(derived, usage.New(usage.Config{Table: store, Engine: derived}))
 
 	add := func(name, auth string, change func(*sources.Source)) *sources.Source {
 		t.Helper()

@@ -31,6 +31,9 @@ type Config struct {
 	// upload lock ends with it or, where the platform ends the process at an
 	// instant of its own, then.
 	Timeout time.Duration
+	// EventsKept (EVENTS_KEPT) is how long usage events are kept as they came, at least
+	// MinEventsKept. What is counted of them stays.
+	EventsKept time.Duration
 	// ConsoleLink (CONSOLE_LINK) has one more one-time link made at start: for an
 	// admin of the workspace that it names or, an e-mail address, for that person to
 	// choose a new password.
@@ -62,6 +65,9 @@ type Config struct {
 	// answers in place of streams: for gateways that cannot stream.
 	Buffer bool
 }
+
+// MinEventsKept leaves time to count events that could not be counted at once.
+const MinEventsKept = 7 * 24 * time.Hour
 
 // FromEnv reads the settings of the process.
 func FromEnv() (Config, error) { return From(os.Getenv) }
@@ -117,11 +123,15 @@ func From(getenv func(string) string) (Config, error) {
 	}
 	c.LockWait = duration("POST_LOCK_WAIT", "0s")
 	c.Timeout = duration("REQUEST_TIMEOUT", "30s")
+	c.EventsKept = duration("EVENTS_KEPT", "2160h")
 	if err != nil {
 		return c, err
 	}
 	if c.Timeout == 0 {
 		return c, fmt.Errorf("REQUEST_TIMEOUT must be more than 0")
+	}
+	if c.EventsKept < MinEventsKept {
+		return c, fmt.Errorf("EVENTS_KEPT %q is less than %.0fh", getenv("EVENTS_KEPT"), MinEventsKept.Hours())
 	}
 	c.Workspaces, err = parseWorkspaces(getenv("WORKSPACES"))
 	return c, err

@@ -15,7 +15,7 @@ func from(settings map[string]string) (config.Config, error) {
 
 func TestEverySettingHasADefault(t *testing.T) {
 	got, err := from(nil)
-	want := config.Config{Host: "127.0.0.1", Port: 8080, DataDir: ".data", Timeout: 30 * time.Second, Deployment: "tenure", Region: "us-east-1"}
+	want := config.Config{Host: "127.0.0.1", Port: 8080, DataDir: ".data", Timeout: 30 * time.Second, EventsKept: 90 * 24 * time.Hour, Deployment: "tenure", Region: "us-east-1"}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, %v; want %+v", got, err, want)
 	}
@@ -23,13 +23,13 @@ func TestEverySettingHasADefault(t *testing.T) {
 
 func TestEverySettingIsRead(t *testing.T) {
 	got, err := from(map[string]string{
-		"HOST": "0.0.0.0", "PORT": "0", "DATA_DIR": "d", "POST_LOCK_WAIT": "500ms", "REQUEST_TIMEOUT": "1m30s",
+		"HOST": "0.0.0.0", "PORT": "0", "DATA_DIR": "d", "POST_LOCK_WAIT": "500ms", "REQUEST_TIMEOUT": "1m30s", "EVENTS_KEPT": "168h",
 		"DNS_SERVER": "192.0.2.1, 192.0.2.2:5353,", "MAIL_HOST": "mail.example.net", "CONSOLE_URL": "https://t.example/admin/", "AWS_REGION": "eu-west-1", "KEY_ARN": "a",
 		"TABLE_NAME": "t", "SOURCES_QUEUE": "q", "DEPLOYMENT": "tenure-prod", "RESPONSE_MODE": "buffer",
 		"WORKSPACES": " acme:not-a-real-key , globex:not:a:real:key,,",
 	})
 	want := config.Config{
-		Host: "0.0.0.0", DataDir: "d", Table: "t", SourcesQueue: "q", Deployment: "tenure-prod", Buffer: true, LockWait: 500 * time.Millisecond, Timeout: 90 * time.Second,
+		Host: "0.0.0.0", DataDir: "d", Table: "t", SourcesQueue: "q", Deployment: "tenure-prod", Buffer: true, LockWait: 500 * time.Millisecond, Timeout: 90 * time.Second, EventsKept: 7 * 24 * time.Hour,
 		DNSServers: []string{"192.0.2.1", "192.0.2.2:5353"}, MailHost: "mail.example.net", ConsoleURL: "https://t.example/admin/", Region: "eu-west-1", Key: "a",
 		Workspaces: []config.Workspace{{Name: "acme", Key: "not-a-real-key"}, {Name: "globex", Key: "not:a:real:key"}},
 	}
@@ -51,6 +51,7 @@ func TestBadSettingsAreNamedAndNoKeyIsPrinted(t *testing.T) {
 		{"PORT", "x"}, {"PORT", "-1"}, {"PORT", "65536"}, {"PORT", "80 "}, {"PORT", "8.0"},
 		{"POST_LOCK_WAIT", "5"}, {"POST_LOCK_WAIT", "-1s"}, {"POST_LOCK_WAIT", "soon"},
 		{"REQUEST_TIMEOUT", "0s"}, {"REQUEST_TIMEOUT", "-1s"}, {"REQUEST_TIMEOUT", "30"},
+		{"EVENTS_KEPT", "167h"}, {"EVENTS_KEPT", "90"}, {"EVENTS_KEPT", "0"},
 		{"WORKSPACES", key}, {"WORKSPACES", ":" + key}, {"WORKSPACES", "acme:"}, {"WORKSPACES", "acme:" + key + "," + key},
 		{"WORKSPACES", "acme:" + key + ",acme:" + key + "2"},
 	} {

@@ -20,6 +20,7 @@ import (
 	"tenure/core/rollup"
 	"tenure/core/table"
 	"tenure/core/table/embedded"
+	"tenure/core/usage"
 )
 
 // Where the program runs does not matter: it is neither the time nor the day of
@@ -70,7 +71,7 @@ func over(t failer, store table.Table, shards int, now int64) *world {
 	w := &world{store: store}
 	w.ms.Store(now)
 	w.engine = resource.New(resource.Config{Table: store, Root: catalog.Root, Shards: shards, Now: w.Now})
-	w.rollup, w.counter, w.access = rollup.New(w.engine), overview.New(store, w.engine), access.New(store, nil)
+	w.rollup, w.counter, w.access = rollup.New(w.engine, usage.New(usage.Config{Table: store, Engine: w.engine})), overview.New(store, w.engine), access.New(store, nil)
 	var err error
 	if w.api, err = api.New(api.Config{Engine: w.engine, Access: w.access, Timeout: time.Minute}, catalog.All()); err != nil {
 		t.Fatalf("%v", err)

@@ -1,8 +1,10 @@
-// Package rollup keeps what is derived from an account's subscriptions: its
-// MRR, the ledger of MRR movements and its renewal date (contract S3 to S5). It
+// Package rollup keeps what is derived from what is stored up to date: of an
+// account's subscriptions its MRR, the ledger of MRR movements and its renewal date
+// (contract S3 to S5), and of usage events what is counted of them (core/usage). It
 // is driven by the change feed, and by the clock for what changes by time
-// alone. Whatever it is told, it derives the account concerned anew from what
-// is stored, so changes may come late, twice and in any order.
+// alone. Whatever it is told of subscriptions, it derives the account concerned anew
+// from what is stored, and an event counts once however often it is told of: so
+// changes may come late, twice and in any order.
 package rollup
 
 import (
@@ -20,13 +22,19 @@ import (
 	"tenure/core/schema"
 	"tenure/core/subscriptions"
 	"tenure/core/table"
+	"tenure/core/usage"
 )
 
-// Rollup derives values of accounts. It is safe for concurrent use.
-type Rollup struct{ engine *resource.Engine }
+// Rollup keeps derived values up to date. It is safe for concurrent use.
+type Rollup struct {
+	engine *resource.Engine
+	usage  *usage.Store
+}
 
-// New returns a rollup of the records of engine.
-func New(engine *resource.Engine) *Rollup { return &Rollup{engine: engine} }
+// New returns a rollup of the records of engine and of the events of usage.
+func New(engine *resource.Engine, usage *usage.Store) *Rollup {
+	return &Rollup{engine: engine, usage: usage}
+}
 
 const (
 	// ahead is how many future states of an account's revenue are kept with it:
@@ -44,8 +52,13 @@ type account struct{ workspace, id string }
 // Concerns reports whether changes of the item with that key matter to Changes.
 func Concerns(key table.Key) bool {
 	_, ok := subscriptionItem(key)
-	return ok
+	return ok || Bulk(key)
 }
+
+// Bulk reports whether changes of the item with that key, which matter to Changes,
+// come in bulk: those of usage events. Whoever has them followed apart from the
+// others has a backlog of them hold up nothing else.
+func Bulk(key table.Key) bool { return usage.Concerns(key) }
 
 // subscriptionItem returns the workspace of the key of a subscription's item.
 func subscriptionItem(key table.Key) (workspace string, ok bool) {
@@ -54,10 +67,27 @@ func subscriptionItem(key table.Key) (workspace string, ok bool) {
 	return workspace, ok && family == subscriptions.Family.Schema.Name
 }
 
-// Changes derives the accounts that changes of the feed concern. It returns one
-// error for each change, nil where its accounts are up to date; nil altogether
-// when all are.
+// Changes derives the accounts that changes of the feed concern, and counts the
+// events that they tell of. It returns one error for each change, nil where all
+// that follows from it is up to date; nil altogether when everything is.
 func (r *Rollup) Changes(ctx context.Context, changes []table.Change) []error {
+	// What comes in bulk comes last.
+	failed := r.subscriptions(ctx, changes)
+	for i, err := range r.usage.Follow(ctx, changes) {
+		if err == nil {
+			continue
+		}
+		if failed == nil {
+			failed = make([]error, len(changes))
+		}
+		failed[i] = errors.Join(failed[i], err)
+	}
+	return failed
+}
+
+// subscriptions derives the accounts that changes of subscriptions concern, and
+// returns errors as Changes does.
+func (r *Rollup) subscriptions(ctx context.Context, changes []table.Change) []error {
 	at := map[account][]int{} // the changes that concern an account
 	var order []account
 	for i := range changes {
@@ -92,9 +122,9 @@ func (r *Rollup) Changes(ctx context.Context, changes []table.Change) []error {
 	return errs
 }
 
-// Follow derives the accounts that changes of the feed concern, for as long as
-// patience allows. Those that fail are put off: Tick derives them again after a
-// while. So they hold up no other; putOff is told of their changes. It returns one error for
+// Follow does as Changes for as long as patience allows. What fails is put off:
+// Tick derives its accounts, and TickUsage counts its events, again after a
+// while. So it holds up no other; putOff is told of its changes. It returns one error for
 // each change, not nil where not even that was possible: the change has to come
 // again. It is nil altogether when none has to.
 func (r *Rollup) Follow(ctx context.Context, changes []table.Change, patience time.Duration, putOff func(change table.Change, err error)) []error {
@@ -120,9 +150,13 @@ func (r *Rollup) Follow(ctx context.Context, changes []table.Change, patience ti
 	return errs
 }
 
-// postpone has the accounts that a change concerns derived again after a while.
+// postpone has the accounts that a change concerns derived, or its events counted,
+// again after a while.
 func (r *Rollup) postpone(ctx context.Context, change table.Change) error {
-	workspace, _ := subscriptionItem(change.Key())
+	workspace, ok := subscriptionItem(change.Key())
+	if !ok {
+		return r.usage.PutOff(ctx, change)
+	}
 	var errs []error
 	for _, image := range []*table.Item{change.Old, change.New} {
 		if id, known := r.engine.AccountIn(subscriptions.Family, image); known {
@@ -172,6 +206,13 @@ func (r *Rollup) TickAll(ctx context.Context, workspace string) error {
 			return err
 		}
 	}
+}
+
+// TickUsage counts events of a workspace that were put off, and those that have waited
+// for a user or an account that is there by now. A call takes up some of them, for a
+// few seconds at most.
+func (r *Rollup) TickUsage(ctx context.Context, workspace string) error {
+	return r.usage.Tick(ctx, workspace)
 }
 
 // derive derives accounts, and returns the errors of those that failed.

@@ -17,6 +17,7 @@ import (
 	"tenure/core/subscriptions"
 	"tenure/core/table"
 	"tenure/core/table/embedded"
+	"tenure/core/usage"
 )
 
 type failer = resourcetest.Failer
@@ -56,7 +57,7 @@ func newWorld(t *testing.T) *world {
 // front of its store.
 func (w *world) over(t table.Table) (*resource.Engine, *rollup.Rollup) {
 	e := resource.New(resource.Config{Table: t, Root: catalog.Root, Now: w.clock.Now})
-	return e, rollup.New(e)
+	return e, rollup.New(e, usage.New(usage.Config{Table: t, Engine: e, Now: w.clock.Now}))
 }
 
 // post uploads records of which none may fail.

@@ -32,8 +32,6 @@ const (
 	ahead = 24 * time.Hour
 	// DefaultKept is how long events are kept as they came.
 	DefaultKept = 90 * 24 * time.Hour
-	// MinKept leaves time to count them.
-	MinKept = 7 * 24 * time.Hour
 	// maxEvent is the largest event, in bytes of JSON.
 	maxEvent = 64 << 10
 	// maxText is how many characters ids and names have at most.
@@ -50,8 +48,6 @@ const (
 type Config struct {
 	Table  table.Table
 	Engine *resource.Engine
-	// Accounts and Users are the families of accounts and of product users.
-	Accounts, Users *resource.Family
 	// Kept is how long events are kept as they came; 0 for DefaultKept.
 	Kept time.Duration
 	// Now is the clock; nil for time.Now.

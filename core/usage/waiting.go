@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"tenure/core/people"
 	"tenure/core/resource"
 	"tenure/core/table"
 )
@@ -122,17 +124,17 @@ type waitingEvents struct {
 
 // accountOf returns the account that a user belongs to, or why there is none.
 func (s *Store) accountOf(ctx context.Context, workspace, user string) (account, why string, err error) {
-	records, err := s.Engine.Read(ctx, resource.Target{Workspace: workspace, Family: s.Users, ID: user})
+	records, err := s.Engine.Read(ctx, resource.Target{Workspace: workspace, Family: people.Users, ID: user})
 	if err != nil {
 		return "", "", err
 	}
-	active := s.Users.Schema.Ordinal("is_active")
+	active := people.Users.Schema.Ordinal("is_active")
 	var of, inactive []string
 	for _, r := range records {
 		if r[active].Given() && !r[active].True() {
-			inactive = append(inactive, r[s.Users.Account].Text())
+			inactive = append(inactive, r[people.Users.Account].Text())
 		} else {
-			of = append(of, r[s.Users.Account].Text())
+			of = append(of, r[people.Users.Account].Text())
 		}
 	}
 	if len(of) == 0 {
@@ -312,8 +314,13 @@ func (s *Store) waitingOf(ctx context.Context, first table.Item) (of Unattached,
 	}
 }
 
-// soughtAtOnce is how many things that events wait for one Tick looks for.
-const soughtAtOnce = 200
+const (
+	// soughtAtOnce is how many things that events wait for one Tick looks for.
+	soughtAtOnce = 200
+	// tickPatience is for how long one Tick takes up what was put off: a Tick of
+	// another workspace may wait for it.
+	tickPatience = 5 * time.Second
+)
 
 // Tick counts events of a workspace that were put off, and those that have waited
 // where what they wait for is there by now. Each Tick looks for as many things as
@@ -349,8 +356,9 @@ func (s *Store) PutOff(ctx context.Context, change table.Change) error {
 	return s.store(ctx, table.Key{Partition: putOffPartition(workspace), Sort: change.Key().Sort}, change.Key())
 }
 
-// takeUp counts events that were put off.
+// takeUp counts events that were put off, for as long as a Tick may take.
 func (s *Store) takeUp(ctx context.Context, workspace string) error {
+	until := time.Now().Add(tickPatience)
 	q := table.Query{Partition: putOffPartition(workspace), Limit: 10, Consistent: true}
 	for {
 		items, err := s.Table.Query(ctx, q)
@@ -358,6 +366,9 @@ func (s *Store) takeUp(ctx context.Context, workspace string) error {
 			return err
 		}
 		for i := range items {
+			if time.Now().After(until) {
+				return nil
+			}
 			q.After = items[i].Sort
 			var key table.Key
 			if err := json.Unmarshal(items[i].Body, &key); err != nil {

@@ -55,7 +55,7 @@ func newWorld(t testing.TB) *world {
 }
 
 func (w *world) over(t table.Table) *usage.Store {
-	return usage.New(usage.Config{Table: t, Engine: w.engine, Accounts: accounts.Family, Users: people.Users, Now: func() time.Time {
+	return usage.New(usage.Config{Table: t, Engine: w.engine, Now: func() time.Time {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		return w.now

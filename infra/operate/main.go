@@ -43,6 +43,7 @@ import (
 	"tenure/core/secrets/kms"
 	"tenure/core/table"
 	"tenure/core/table/dynamo"
+	"tenure/core/usage"
 	"tenure/localstack/sourcing"
 )
 
@@ -73,7 +74,7 @@ func run(ctx context.Context, table, queue, url, key string, args []string, in i
 		sdk: sdk, out: out, keys: access.New(on, nil), people: identity.New(on, identity.Options{}), url: url,
 		engine: resource.New(resource.Config{Table: on, Root: catalog.Root, Shards: dynamo.Shards}),
 	}
-	o.rollup = rollup.New(o.engine)
+	o.rollup = rollup.New(o.engine, usage.New(usage.Config{Table: on, Engine: o.engine}))
 	switch command := args[0]; {
 	case sourcing.Everywhere(args) && key == "":
 		return errors.New(command + " needs -key ARN")

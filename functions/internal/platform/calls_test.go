@@ -120,7 +120,7 @@ func (q queried) Query(ctx context.Context, query table.Query) ([]table.Item, er
 func TestTheLogOfCallsIsTidiedOnceADay(t *testing.T) {
 	var n atomic.Int64
 	w := newWorld(t, func(on table.Table) table.Table { return queried{on, &n} })
-	c := &clock{keys: w.keys, engine: w.engine, rollup: rollup.New(w.engine), calls: w.calls, log: w.log, measured: w.measured}
+	c := &clock{keys: w.keys, engine: w.engine, rollup: rollup.New(w.engine, w.usage), calls: w.calls, log: w.log, measured: w.measured}
 	for tick := range 3 {
 		before := n.Load()
 		if err := c.handle(t.Context(), json.RawMessage(`{}`)); err != nil {

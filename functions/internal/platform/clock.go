@@ -31,7 +31,8 @@ func (c *clock) handle(ctx context.Context, _ json.RawMessage) error {
 }
 
 // takeUp derives the accounts of a workspace whose values change by time alone, ends
-// what requests have left half done, and once a day sees to the log of API calls.
+// what requests have left half done, and once a day sees to the log of API calls; and
+// in the end takes up the usage events that wait.
 func (c *clock) takeUp(ctx context.Context, workspace string) error {
 	err := c.rollup.TickAll(ctx, workspace)
 	if _, swept := c.engine.Sweep(ctx, workspace, catalog.All()); swept != nil {
@@ -39,6 +40,9 @@ func (c *clock) takeUp(ctx context.Context, workspace string) error {
 	}
 	if tidied := c.tidyCalls(ctx, workspace); tidied != nil {
 		err = errors.Join(err, fmt.Errorf("log of calls: %w", tidied))
+	}
+	if counted := c.rollup.TickUsage(ctx, workspace); counted != nil {
+		err = errors.Join(err, fmt.Errorf("usage: %w", counted))
 	}
 	return err
 }

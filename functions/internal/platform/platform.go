@@ -25,6 +25,7 @@ import (
 	"tenure/core/rollup"
 	"tenure/core/table"
 	"tenure/core/table/dynamo"
+	"tenure/core/usage"
 )
 
 // memoryShare is how much of a function's memory the Go runtime tries to get
@@ -38,6 +39,7 @@ type environment struct {
 	measured *measurements
 	table    table.Table
 	engine   *resource.Engine
+	usage    *usage.Store
 	keys     *access.Store
 	calls    *calls.Log
 	aws      aws.Config
@@ -75,25 +77,26 @@ type Environment struct {
 	Table    table.Table
 	Keys     *access.Store
 	Engine   *resource.Engine
+	Usage    *usage.Store
 	Calls    *calls.Log
 	// AWS is the configuration of clients of AWS.
 	AWS aws.Config
 }
 
 func (e *environment) shared() Environment {
-	return Environment{Settings: e.settings, Log: e.log, Table: e.table, Keys: e.keys, Engine: e.engine, Calls: e.calls, AWS: e.aws}
+	return Environment{Settings: e.settings, Log: e.log, Table: e.table, Keys: e.keys, Engine: e.engine, Usage: e.usage, Calls: e.calls, AWS: e.aws}
 }
 
 // ServeStream keeps derived values up to date by the stream of the table.
 func ServeStream() {
 	env := start("rollup")
-	lambda.Start((&stream{rollup: rollup.New(env.engine), log: env.log, measured: env.measured}).handle)
+	lambda.Start((&stream{rollup: rollup.New(env.engine, env.usage), log: env.log, measured: env.measured}).handle)
 }
 
 // ServeSchedule takes up what changes by time alone whenever it is called.
 func ServeSchedule() {
 	env := start("clock")
-	lambda.Start((&clock{keys: env.keys, engine: env.engine, rollup: rollup.New(env.engine), calls: env.calls, log: env.log, measured: env.measured}).handle)
+	lambda.Start((&clock{keys: env.keys, engine: env.engine, rollup: rollup.New(env.engine, env.usage), calls: env.calls, log: env.log, measured: env.measured}).handle)
 }
 
 // start sets up the process, once: what it makes lasts for all calls.
@@ -110,9 +113,11 @@ func start(name string) *environment {
 	}
 	sdk := sdkConfig(os.Getenv)
 	on := dynamo.Open(dynamo.NewClient(sdk), settings.Table, dynamo.Options{})
+	engine := resource.New(resource.Config{Table: on, Root: catalog.Root, Shards: dynamo.Shards})
 	return &environment{
 		settings: settings, log: log, table: on, measured: &measurements{log: log, deployment: settings.Deployment}, keys: access.New(on, nil),
-		engine: resource.New(resource.Config{Table: on, Root: catalog.Root, Shards: dynamo.Shards}),
+		engine: engine,
+		usage:  usage.New(usage.Config{Table: on, Engine: engine, Kept: settings.EventsKept}),
 		calls:  calls.New(on, api.Functions(catalog.All()), calls.Options{Expire: true}),
 		aws:    sdk,
 	}

@@ -39,7 +39,7 @@ func poison(sequence string) events.DynamoDBEventRecord {
 }
 
 func (w *world) stream() *stream {
-	return &stream{rollup: rollup.New(w.engine), log: w.log, measured: w.measured}
+	return &stream{rollup: rollup.New(w.engine, w.usage), log: w.log, measured: w.measured}
 }
 
 // failures returns the sequence numbers that a batch's response reports.
@@ -155,7 +155,7 @@ func TestATickTakesUpWhatIsDue(t *testing.T) {
 	if err := w.engine.Wake(t.Context(), "acme", "a", w.engine.Now()); err != nil {
 		t.Fatal(err)
 	}
-	c := &clock{keys: w.keys, engine: w.engine, rollup: rollup.New(w.engine), calls: w.calls, log: w.log, measured: w.measured}
+	c := &clock{keys: w.keys, engine: w.engine, rollup: rollup.New(w.engine, w.usage), calls: w.calls, log: w.log, measured: w.measured}
 	if err := c.handle(t.Context(), json.RawMessage(`{}`)); err == nil {
 		t.Error("a tick that could not do its work succeeds")
 	}

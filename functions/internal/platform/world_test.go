@@ -19,6 +19,7 @@ import (
 	"tenure/core/rollup"
 	"tenure/core/table"
 	"tenure/core/table/embedded"
+	"tenure/core/usage"
 )
 
 const testKey = "test-key-not-secret"
@@ -28,6 +29,7 @@ type world struct {
 	*testing.T
 	store    *embedded.Table
 	engine   *resource.Engine
+	usage    *usage.Store
 	keys     *access.Store
 	calls    *calls.Log
 	logged   bytes.Buffer
@@ -57,6 +59,7 @@ func newWorld(t *testing.T, over func(table.Table) table.Table) *world {
 	}
 	w.calls = calls.New(on, api.Functions(catalog.All()), calls.Options{Expire: true})
 	w.engine = resource.New(resource.Config{Table: on, Root: catalog.Root})
+	w.usage = usage.New(usage.Config{Table: on, Engine: w.engine})
 	w.log = newLog(&w.logged, "test")
 	w.measured = &measurements{log: w.log, deployment: "d"}
 	return w
