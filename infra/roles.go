@@ -48,6 +48,19 @@ const callsPartitions = "*/calls/*"
 // derived are the partitions of what the rollup keeps about accounts.
 var derived = []string{"*/derived/*", "*/wake/*"}
 
+// The partitions of usage events and of what is counted of them (see core/usage).
+const (
+	eventsPartitions = "*/usage/log"
+	usagePartitions  = "*/usage/*"
+	usersUsage       = "*/usage/user/*"
+	accountsUsage    = "*/usage/account/*"
+	workspacesUsage  = "*/usage/all/*"
+)
+
+// counted are the partitions of what is counted of usage events, and of those that
+// wait for it.
+var counted = []string{usersUsage, "*/usage/users/*", "*/usage/counted/*", accountsUsage, "*/usage/accounts/*", workspacesUsage, "*/usage/waiting/*", "*/usage/put-off"}
+
 // consoleFunction is the name of the function that serves the pages for people.
 const consoleFunction = "console"
 
@@ -69,9 +82,9 @@ func Grants(function string) Grant {
 	g := Grant{}
 	switch function {
 	case "rollup", "clock":
-		g.Write = slices.Concat(unfinished, derived, ofFamily(catalog.Root), ofFamily(subscriptions.Family), ofFamily(subscriptions.Movements))
+		g.Write = slices.Concat(unfinished, derived, counted, ofFamily(catalog.Root), ofFamily(people.Users), ofFamily(subscriptions.Family), ofFamily(subscriptions.Movements))
 		if function == "clock" {
-			g.Read = []string{workspacesPartition, keyLists}
+			g.Read = []string{workspacesPartition, keyLists, eventsPartitions}
 			g.Write = append(g.Write, callsPartitions)
 			for _, f := range catalog.All() { // it ends what their uploads have left half done
 				g.Write = append(g.Write, ofFamily(f)...)
@@ -80,7 +93,7 @@ func Grants(function string) Grant {
 	case consoleFunction:
 		// Pages show what all families hold, and complete what they meet half done.
 		g.Write = slices.Concat(ofPeople, ofSending, unfinished, []string{keysPartitions, workspacesPartition, keyLists, "*/overview", uploadsPartitions, locksPartitions, moneyPartitions}, ofSources)
-		g.Read = []string{callsPartitions, batchesPartitions, appsPartition}
+		g.Read = []string{callsPartitions, batchesPartitions, appsPartition, usagePartitions}
 		for _, f := range append(catalog.All(), subscriptions.Movements) {
 			g.Write = append(append(g.Write, ofFamily(f)...), marks(f))
 		}
@@ -115,7 +128,12 @@ func Grants(function string) Grant {
 				g.Write = append(g.Write, "*/ids")
 			}
 		}
-		if function == subscriptions.Family.Schema.Name {
+		switch function {
+		case accounts.Family.Schema.Name:
+			g.Read = append(g.Read, accountsUsage, workspacesUsage)
+		case people.Users.Schema.Name:
+			g.Read = append(g.Read, usersUsage)
+		case subscriptions.Family.Schema.Name:
 			g.Read = append(g.Read, ofFamily(subscriptions.Movements)...)
 			g.Write = append(g.Write, marks(subscriptions.Movements))
 		}

@@ -156,15 +156,16 @@ func TestFunctionsGetByWithWhatTheirRolesAllow(t *testing.T) {
 			t.Errorf("denied: %s", what)
 		}
 	}
-	engine := func(function string) (*resource.Engine, *access.Store) {
+	engine := func(function string) (*resource.Engine, *usage.Store, *access.Store) {
 		on := confine(store, function, denied)
-		return resource.New(resource.Config{Table: on, Root: catalog.Root}), access.New(on, nil)
+		e := resource.New(resource.Config{Table: on, Root: catalog.Root})
+		return e, usage.New(usage.Config{Table: on, Engine: e}), access.New(on, nil)
 	}
 	handlers := map[string]http.Handler{}
 	for _, function := range apiFunctions() {
-		e, keys := engine(function)
+		e, counted, keys := engine(function)
 		log := calls.New(confine(store, function, denied), api.Functions(catalog.All()), calls.Options{Expire: true})
-		h, err := api.New(api.Config{Engine: e, Access: keys, Timeout: 5 * time.Minute, Function: function,
+		h, err := api.New(api.Config{Engine: e, Access: keys, Usage: counted, Timeout: 5 * time.Minute, Function: function,
 			Served: func(ctx context.Context, s api.Served) {
 				if s.Workspace == "" {
 					return
@@ -185,10 +186,10 @@ func TestFunctionsGetByWithWhatTheirRolesAllow(t *testing.T) {
 	}))
 	background, stop := context.WithCancel(context.Background())
 	var group sync.WaitGroup
-	follower, _ := engine("rollup")
-	follow := rollup.New(follower, usage.New(usage.Config{Table: confine(store, "rollup", denied), Engine: follower}))
-	ticker, keysOfClock := engine("clock")
-	tick := rollup.New(ticker, usage.New(usage.Config{Table: confine(store, "clock", denied), Engine: ticker}))
+	follower, counted, _ := engine("rollup")
+	follow := rollup.New(follower, counted)
+	ticker, counted, keysOfClock := engine("clock")
+	tick := rollup.New(ticker, counted)
 	log := calls.New(confine(store, "clock", denied), api.Functions(catalog.All()), calls.Options{Expire: true})
 	every := func(pause time.Duration, work func() error) {
 		group.Go(func() {

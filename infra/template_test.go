@@ -28,6 +28,7 @@ import (
 	"tenure/core/rollup"
 	"tenure/core/table"
 	"tenure/core/table/dynamo"
+	"tenure/core/usage"
 )
 
 // generatedFiles are those that follow from the code.
@@ -365,8 +366,9 @@ func handlersOf(t *testing.T) map[string]http.Handler {
 	store := openStore(t)
 	handlers := map[string]http.Handler{}
 	for _, function := range apiFunctions() {
+		engine := resource.New(resource.Config{Table: store, Root: catalog.Root})
 		h, err := api.New(api.Config{
-			Engine: resource.New(resource.Config{Table: store, Root: catalog.Root}), Access: access.New(store, nil), Timeout: time.Minute,
+			Engine: engine, Access: access.New(store, nil), Usage: usage.New(usage.Config{Table: store, Engine: engine}), Timeout: time.Minute,
 			Function: function, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		}, catalog.All())
 		if err != nil {

@@ -116,9 +116,11 @@ const requestTimeout = 5 * time.Minute
 func serve(t *testing.T, on table.Table, shards int, derive func(context.Context, *access.Store, *rollup.Rollup)) e2e.Target {
 	keys := access.New(on, nil)
 	engine := resource.New(resource.Config{Table: on, Root: catalog.Root, Shards: shards})
+	counted := usage.New(usage.Config{Table: on, Engine: engine})
 	handler, err := api.New(api.Config{
 		Engine:  engine,
 		Access:  keys,
+		Usage:   counted,
 		Timeout: requestTimeout,
 	}, catalog.All())
 	if err != nil {
@@ -127,7 +129,7 @@ func serve(t *testing.T, on table.Table, shards int, derive func(context.Context
 	background, stop := context.WithCancel(context.Background())
 	var group sync.WaitGroup
 	group.Go(func() {
-		derive(background, keys, rollup.New(engine, usage.New(usage.Config{Table: on, Engine: engine})))
+		derive(background, keys, rollup.New(engine, counted))
 	})
 	t.Cleanup(func() {
 		stop()

@@ -26,6 +26,7 @@ import (
 	"tenure/core/resource/resourcetest"
 	"tenure/core/table"
 	"tenure/core/table/embedded"
+	"tenure/core/usage"
 )
 
 // openStore opens an embedded store of the test's own.
@@ -101,9 +102,11 @@ func serveTable(t *testing.T, on table.Table, lockWait time.Duration) *client {
 			t.Fatal(err)
 		}
 	}
+	engine := resource.New(resource.Config{Table: on, Root: catalog.Root})
 	handler, err := api.New(api.Config{
-		Engine:   resource.New(resource.Config{Table: on, Root: catalog.Root}),
+		Engine:   engine,
 		Access:   keys,
+		Usage:    usage.New(usage.Config{Table: on, Engine: engine}),
 		Timeout:  time.Hour,
 		LockWait: lockWait,
 		Log:      slog.New(slog.NewTextHandler(t.Output(), nil)),

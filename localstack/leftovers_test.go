@@ -43,7 +43,7 @@ func TestDeletesLeaveNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	engine := resource.New(resource.Config{Table: store, Root: catalog.Root, Now: now})
-	handler, err := api.New(api.Config{Engine: engine, Access: keys, Timeout: requestTimeout}, catalog.All())
+	handler, err := api.New(api.Config{Engine: engine, Access: keys, Usage: usage.New(usage.Config{Table: store, Engine: engine}), Timeout: requestTimeout}, catalog.All())
 	if err != nil {
 		t.Fatal(err)
 	}

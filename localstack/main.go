@@ -95,7 +95,7 @@ func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 	log := calls.New(store, api.Functions(catalog.All()), calls.Options{})
 	answered := newRecorder(log, store)
 	handler, err := api.New(api.Config{
-		Engine: engine, Access: keys, Timeout: c.Timeout, LockWait: c.LockWait, Served: answered.served,
+		Engine: engine, Access: keys, Usage: events, Timeout: c.Timeout, LockWait: c.LockWait, Served: answered.served,
 	}, catalog.All())
 	if err != nil {
 		return err

@@ -27,6 +27,7 @@ import (
 	"tenure/core/resource"
 	"tenure/core/schema"
 	"tenure/core/table"
+	"tenure/core/usage"
 )
 
 // BasePath is where the Account API lies (contract P1).
@@ -36,6 +37,8 @@ const BasePath = "/api/v2"
 type Config struct {
 	Engine *resource.Engine
 	Access *access.Store
+	// Usage is what usage events are counted in.
+	Usage *usage.Store
 	// Timeout bounds the work on one request; it is also the lease of the
 	// upload lock. Beyond it the answer is 504.
 	Timeout time.Duration

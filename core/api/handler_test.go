@@ -21,6 +21,7 @@ import (
 	"tenure/core/catalog"
 	"tenure/core/resource"
 	"tenure/core/table/embedded"
+	"tenure/core/usage"
 )
 
 const testKey = "not-a-real-key"
@@ -49,7 +50,7 @@ func newHandler(t testing.TB) http.Handler {
 		t.Fatal(err)
 	}
 	engine := resource.New(resource.Config{Table: store, Root: catalog.Root})
-	h, err := api.New(api.Config{Engine: engine, Access: keys, Timeout: time.Minute}, catalog.All())
+	h, err := api.New(api.Config{Engine: engine, Access: keys, Usage: usage.New(usage.Config{Table: store, Engine: engine}), Timeout: time.Minute}, catalog.All())
 	if err != nil {
 		t.Fatal(err)
 	}

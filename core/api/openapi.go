@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -55,6 +56,8 @@ func describe(routes []route) ([]byte, error) {
 			schemas["Segment"] = shownSchema(subscriptions.Segments, subscriptions.Segments.All())
 		case pointsPage:
 			schemas["Points"] = pointsSchema()
+		case usageReport:
+			_, schemas["Usage"] = usageSchemas()
 		}
 	}
 	return json.Marshal(object{
@@ -249,6 +252,10 @@ func responses(r route) object {
 				properties[q.name] = object{"type": typeSchema(&schema.Field{Type: q.typ})["type"], "description": "As supplied"}
 			}
 		}
+	case usageReport:
+		report, _ := usageSchemas()
+		maps.Copy(properties, report)
+		required = append(required, "results")
 	case uploadResult:
 		counts(properties)
 		failed := statusProperties()

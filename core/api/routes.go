@@ -52,6 +52,7 @@ const (
 	pointsPage
 	segmentsPage
 	movementsPage
+	usageReport
 )
 
 // parameter is one query parameter.
@@ -193,6 +194,8 @@ func accountRoutes(f *resource.Family) []route {
 			function: metrics.Family.Schema.Name, serve: accountMetrics, summary: "Retrieve the custom metrics of an account"},
 	)
 	routes = append(routes, servedBy(subscriptions.Family.Schema.Name, revenueRoutes())...)
+	routes = append(routes, usageRoute(one+"/usage", accountUsage, "Retrieve the usage of an account"),
+		usageRoute("/usage", workspaceUsage, "Retrieve the usage of all accounts"))
 	remove := func(path, summary string, serve func(*server, *request) answer) {
 		routes = append(routes, route{method: http.MethodDelete, path: one + path, serve: serve, summary: summary})
 	}
@@ -289,11 +292,16 @@ func personRoutes(f *resource.Family) []route {
 				{name: "all_dimensions", typ: schema.Boolean, def: "false", doc: "Delete all dimensions instead"},
 			}}
 	}
-	return []route{
+	routes := []route{
 		{method: http.MethodGet, path: one + "/{account_id}", family: f, gives: oneRecord, serve: on(f, read), summary: "Retrieve a " + noun + " of an account"},
 		remove(one),
 		remove(one + "/{account_id}"),
 	}
+	if f == people.Users {
+		// For an account that is called usage this is in the way of the routes above.
+		routes = append(routes, usageRoute(one+"/usage", userUsage, "Retrieve the usage of a user"), usageRoute(one+"/{account_id}/usage", userUsage, "Retrieve the usage of a user of an account"))
+	}
+	return routes
 }
 
 func deactivatePerson(s *server, r *request, f *resource.Family) answer {

@@ -17,6 +17,10 @@ import (
 // MaxDays is for how many days usage can be read at once.
 const MaxDays = 366
 
+// maxInstant is the latest instant that can be asked for, in epoch ms: in the year
+// 5138.
+const maxInstant = 1e14
+
 // Interval is by what usage is told of.
 type Interval string
 
@@ -43,7 +47,9 @@ func (p Period) Check() *core.Failure {
 	switch {
 	case !slices.Contains(Intervals, p.Interval):
 		return refuse(core.NotAChoice, "interval", "'interval' must be day, week or month")
-	case p.Start < 0 || p.Start > 1e14:
+	case p.End < 0 || p.End > maxInstant:
+		return refuse(core.OutOfRange, "end", "'end' must be an instant in epoch ms")
+	case p.Start < 0 || p.Start > maxInstant:
 		return refuse(core.OutOfRange, "start", "'start' must be an instant in epoch ms")
 	case p.End <= p.Start:
 		return refuse(core.OutOfRange, "end", "'end' must be later than 'start'")

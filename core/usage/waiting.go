@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"tenure/core"
 	"tenure/core/people"
 	"tenure/core/resource"
 	"tenure/core/table"
@@ -69,7 +70,11 @@ func (s *Store) resolve(ctx context.Context, workspace string, events []*Event) 
 	}, len(users))
 	for user := range users {
 		group.Go(func() error {
-			account, reason, err := s.accountOf(ctx, workspace, user)
+			account, failure, err := s.AccountOf(ctx, workspace, user)
+			reason := ""
+			if failure != nil {
+				reason = failure.Message
+			}
 			found <- struct{ user, account, why string }{user, account, reason}
 			return err
 		})
@@ -122,11 +127,13 @@ type waitingEvents struct {
 	events []*Event
 }
 
-// accountOf returns the account that a user belongs to, or why there is none.
-func (s *Store) accountOf(ctx context.Context, workspace, user string) (account, why string, err error) {
+// AccountOf returns the account that events of a user are counted of where they name
+// none: the one that the user belongs to. Where there is none, or more than one, the failure
+// says so.
+func (s *Store) AccountOf(ctx context.Context, workspace, user string) (account string, failure *core.Failure, err error) {
 	records, err := s.Engine.Read(ctx, resource.Target{Workspace: workspace, Family: people.Users, ID: user})
 	if err != nil {
-		return "", "", err
+		return "", nil, err
 	}
 	active := people.Users.Schema.Ordinal("is_active")
 	var of, inactive []string
@@ -142,12 +149,12 @@ func (s *Store) accountOf(ctx context.Context, workspace, user string) (account,
 	}
 	switch len(of) {
 	case 0:
-		return "", "There is no user '" + user + "'", nil
+		return "", refuse(core.NotFound, "user_id", "There is no user '"+user+"'"), nil
 	case 1:
-		return of[0], "", nil
+		return of[0], nil, nil
 	}
 	slices.Sort(of)
-	return "", fmt.Sprintf("The user '%s' belongs to several accounts, such as '%s' and '%s'", user, of[0], of[1]), nil
+	return "", refuse(core.NotUnique, "account_id", fmt.Sprintf("The user '%s' belongs to several accounts, such as '%s' and '%s'", user, of[0], of[1])), nil
 }
 
 // wait keeps events until what they wait for is there.
@@ -205,7 +212,7 @@ func (s *Store) attach(ctx context.Context, workspace string, w Awaited) (attach
 		}
 		there = exist[w.ID]
 	} else {
-		account, _, err := s.accountOf(ctx, workspace, w.ID)
+		account, _, err := s.AccountOf(ctx, workspace, w.ID)
 		if err != nil {
 			return 0, err
 		}

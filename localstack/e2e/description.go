@@ -58,8 +58,8 @@ func testDocument(c *client) {
 }
 
 // documentedRoutes are all methods and paths that the API document has, with
-// each optional end of a path spelled out, and the two for MRR movements
-// (contract S4).
+// each optional end of a path spelled out, the two for MRR movements (contract
+// S4), and those for usage.
 var documentedRoutes = []string{
 	"DELETE /account_contacts/{id}",
 	"DELETE /account_contacts/{id}/{account_id}",
@@ -92,7 +92,9 @@ var documentedRoutes = []string{
 	"GET /account_contacts/{id}/{account_id}",
 	"GET /account_users",
 	"GET /account_users/{id}",
+	"GET /account_users/{id}/usage",
 	"GET /account_users/{id}/{account_id}",
+	"GET /account_users/{id}/{account_id}/usage",
 	"GET /accounts",
 	"GET /accounts/{id}",
 	"GET /accounts/{id}/contacts",
@@ -102,6 +104,7 @@ var documentedRoutes = []string{
 	"GET /accounts/{id}/statements",
 	"GET /accounts/{id}/subscriptions",
 	"GET /accounts/{id}/support_tickets",
+	"GET /accounts/{id}/usage",
 	"GET /accounts/{id}/users",
 	"GET /interactions",
 	"GET /interactions/external_id",
@@ -117,6 +120,7 @@ var documentedRoutes = []string{
 	"GET /subscriptions",
 	"GET /subscriptions/{id}",
 	"GET /support_tickets/{id}",
+	"GET /usage",
 	"POST /account_contacts",
 	"POST /account_users",
 	"POST /accounts",
@@ -185,6 +189,7 @@ func testParametersDescribed(c *client) {
 	filters := []string{"account_id", "create_time", "modify_time"}
 	conversations := []string{"account_id", "create_time", "direction", "modify_time", "order_by", "page"}
 	found := []string{"include_inactive", "page"}
+	period := []string{"end", "interval", "start"}
 	want := map[string][]string{
 		"GET /accounts":                              append([]string{"direction", "include"}, list[1:]...),
 		"GET /account_users":                         list,
@@ -208,6 +213,10 @@ func testParametersDescribed(c *client) {
 		"DELETE /subscriptions/{id}":                 {"start_date"},
 		"GET /accounts/{id}/mrr_movements":           {"direction", "page"},
 		"GET /mrr_movements":                         {"direction", "end", "page", "start"},
+		"GET /accounts/{id}/usage":                   period,
+		"GET /account_users/{id}/usage":              period,
+		"GET /account_users/{id}/{account_id}/usage": period,
+		"GET /usage":                                 period,
 		"POST /search/accounts":                      found,
 		"POST /search/account_contacts":              found,
 		"POST /search/account_users":                 found,

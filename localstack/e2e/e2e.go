@@ -69,6 +69,7 @@ func Run(t *testing.T, target Target) {
 		{"revenue", revenueTests},
 		{"conversations", conversationTests},
 		{"metrics", metricTests},
+		{"usage", usageTests},
 		{"search", searchTests},
 		{"workspaces", isolationTests},
 		{"description", descriptionTests},

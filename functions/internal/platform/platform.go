@@ -50,7 +50,7 @@ type environment struct {
 func ServeAPI(name string) {
 	env := start(name)
 	handler, err := api.New(api.Config{
-		Engine: env.engine, Access: env.keys, Timeout: env.settings.Timeout, LockWait: env.settings.LockWait,
+		Engine: env.engine, Access: env.keys, Usage: env.usage, Timeout: env.settings.Timeout, LockWait: env.settings.LockWait,
 		Log: env.log, Function: name, Served: (&recorder{calls: env.calls, log: env.log, measured: env.measured}).served,
 	}, catalog.All())
 	if err != nil {

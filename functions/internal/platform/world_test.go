@@ -69,7 +69,7 @@ func newWorld(t *testing.T, over func(table.Table) table.Table) *world {
 func (w *world) handler(function string) http.Handler {
 	w.Helper()
 	h, err := api.New(api.Config{
-		Engine: w.engine, Access: w.keys, Timeout: time.Minute, Log: w.log, Function: function, Served: (&recorder{calls: w.calls, log: w.log, measured: w.measured}).served,
+		Engine: w.engine, Access: w.keys, Usage: w.usage, Timeout: time.Minute, Log: w.log, Function: function, Served: (&recorder{calls: w.calls, log: w.log, measured: w.measured}).served,
 	}, catalog.All())
 	if err != nil {
 		w.Fatal(err)
