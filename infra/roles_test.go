@@ -164,7 +164,7 @@ func TestFunctionsGetByWithWhatTheirRolesAllow(t *testing.T) {
 	handlers := map[string]http.Handler{}
 	for _, function := range apiFunctions() {
 		e, counted, keys := engine(function)
-		log := calls.New(confine(store, function, denied), api.Functions(catalog.All()), calls.Options{Expire: true})
+		log := calls.New(confine(store, function, denied), api.Logged(catalog.All()), calls.Options{Expire: true})
 		h, err := api.New(api.Config{Engine: e, Access: keys, Usage: counted, Timeout: 5 * time.Minute, Function: function,
 			Served: func(ctx context.Context, s api.Served) {
 				if s.Workspace == "" {
@@ -190,7 +190,7 @@ func TestFunctionsGetByWithWhatTheirRolesAllow(t *testing.T) {
 	follow := rollup.New(follower, counted)
 	ticker, counted, keysOfClock := engine("clock")
 	tick := rollup.New(ticker, counted)
-	log := calls.New(confine(store, "clock", denied), api.Functions(catalog.All()), calls.Options{Expire: true})
+	log := calls.New(confine(store, "clock", denied), api.Logged(catalog.All()), calls.Options{Expire: true})
 	every := func(pause time.Duration, work func() error) {
 		group.Go(func() {
 			for background.Err() == nil {

@@ -155,7 +155,7 @@ func callsOf(t *testing.T, on table.Table, workspace string) []calls.Call {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := calls.New(on, api.Functions(catalog.All()), calls.Options{}).Last(t.Context(), workspace, ids, calls.Filter{})
+	all, err := calls.New(on, api.Logged(catalog.All()), calls.Options{}).Last(t.Context(), workspace, ids, calls.Filter{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func TestCallsAreLoggedByTheProgram(t *testing.T) {
 	if got, want := strings.Join(told, ", "), "GET /accounts false, POST /accounts false, GET /accounts/{id} true, POST /accounts true"; got != want {
 		t.Fatalf("the log has %s, want %s", got, want)
 	}
-	log := calls.New(store, api.Functions(catalog.All()), calls.Options{})
+	log := calls.New(store, api.Logged(catalog.All()), calls.Options{})
 	one, ok, err := log.Get(t.Context(), "test", all[3].ID)
 	if err != nil || !ok || len(one.Failures) != 1 || one.Failures[0].Record != 1 || one.Failures[0].IDs["account_id"] != "broken" ||
 		one.Failures[0].Message != "Missing required field for insert: 'name'" || one.Records.Inserted != 1 || one.FailuresLeftOut() != 0 {
@@ -258,7 +258,7 @@ func BenchmarkCalls(b *testing.B) {
 			background, stop := context.WithCancel(context.Background())
 			var group sync.WaitGroup
 			if logged {
-				r := newRecorder(calls.New(store, api.Functions(catalog.All()), calls.Options{}), store)
+				r := newRecorder(calls.New(store, api.Logged(catalog.All()), calls.Options{}), store)
 				c.Served = r.served
 				group.Go(func() { r.run(background) })
 			}

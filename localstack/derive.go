@@ -69,14 +69,14 @@ func followChanges(ctx context.Context, store *embedded.Table, r *rollup.Rollup)
 	}
 }
 
-// tick takes up what has changed by time alone.
+// tick takes up what has changed by time alone, and the usage events that wait.
 func tick(ctx context.Context, keys *access.Store, r *rollup.Rollup) error {
 	workspaces, err := keys.Workspaces(ctx)
 	if err != nil {
 		return err
 	}
 	for _, w := range workspaces {
-		if err := r.TickAll(ctx, w); err != nil {
+		if err := errors.Join(r.TickAll(ctx, w), r.TickUsage(ctx, w)); err != nil {
 			return err
 		}
 	}

@@ -115,7 +115,7 @@ func TestDeletesLeaveNothing(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	h := house{store, in, keys, engine, calls.New(store, api.Functions(catalog.All()), calls.Options{})}
+	h := house{store, in, keys, engine, calls.New(store, api.Logged(catalog.All()), calls.Options{})}
 	for range 2 { // what the engine's sweep removes may expire, too
 		ahead.Add(int64(365 * 24 * time.Hour))
 		if err := h.keep(t.Context()); err != nil {

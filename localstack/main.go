@@ -92,11 +92,14 @@ func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 		return err
 	}
 	events := usage.New(usage.Config{Table: store, Engine: engine, Kept: c.EventsKept})
-	log := calls.New(store, api.Functions(catalog.All()), calls.Options{})
+	log := calls.New(store, api.Logged(catalog.All()), calls.Options{})
 	answered := newRecorder(log, store)
-	handler, err := api.New(api.Config{
-		Engine: engine, Access: keys, Usage: events, Timeout: c.Timeout, LockWait: c.LockWait, Served: answered.served,
-	}, catalog.All())
+	faces := api.Config{Engine: engine, Access: keys, Usage: events, Timeout: c.Timeout, LockWait: c.LockWait, Served: answered.served}
+	handler, err := api.New(faces, catalog.All())
+	if err != nil {
+		return err
+	}
+	takes, err := api.NewEvents(faces)
 	if err != nil {
 		return err
 	}
@@ -151,7 +154,7 @@ func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 		return fmt.Errorf("HOST or PORT: %w", err)
 	}
 	server := &http.Server{
-		Handler:           withHealth(withConsole(pages, handler)),
+		Handler:           withHealth(below(console.BasePath, pages, below(api.EventsBase, takes, handler))),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       2 * time.Minute, // a 10 MB body over a slow line
 		IdleTimeout:       2 * time.Minute,
@@ -208,11 +211,11 @@ func openSending(c config.Config, store table.Table, sealer *secrets.Sealer) (*s
 	return sending.New(sending.Config{Table: store, Sealer: sealer, Resolver: resolver, Relay: relay}), nil
 }
 
-// withConsole serves the console beside the API.
-func withConsole(pages, next http.Handler) http.Handler {
+// below has there serve what lies at and below a path, and next the rest.
+func below(path string, there, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == console.BasePath || strings.HasPrefix(r.URL.Path, console.BasePath+"/") {
-			pages.ServeHTTP(w, r)
+		if r.URL.Path == path || strings.HasPrefix(r.URL.Path, path+"/") {
+			there.ServeHTTP(w, r)
 			return
 		}
 		next.ServeHTTP(w, r)

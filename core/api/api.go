@@ -85,8 +85,7 @@ func Routes(families []*resource.Family) []Route {
 	return all
 }
 
-// Functions returns the names of the functions that serve the endpoints, which
-// are also those by which the log of API calls knows what they are about.
+// Functions returns the names of the functions that serve the endpoints.
 func Functions(families []*resource.Family) []string {
 	var all []string
 	for _, r := range routesOf(families) {
@@ -95,6 +94,12 @@ func Functions(families []*resource.Family) []string {
 		}
 	}
 	return all
+}
+
+// Logged returns the names by which the log of API calls knows what calls are about:
+// those of Functions, and that of usage events.
+func Logged(families []*resource.Family) []string {
+	return append(Functions(families), EventsFunction)
 }
 
 // descriptionRoute is the endpoint of the API's own description, served by the
@@ -119,26 +124,33 @@ type server struct {
 // New returns the handler of these families' endpoints, complete with its
 // answers to everything else under any path.
 func New(c Config, families []*resource.Family) (http.Handler, error) {
-	if c.Log == nil {
-		c.Log = slog.Default()
-	}
-	s := &server{Config: c}
 	routes := routesOf(families)
 	// Few processes are ever asked for it, and most of those that start are in
 	// a hurry.
 	description := sync.OnceValues(func() ([]byte, error) { return describe(routes) })
-	mux := http.NewServeMux()
-	byPath := map[string][]route{}
-	for _, r := range append(slices.Clip(routes), descriptionRoute(description)) {
-		if c.Function == "" || r.function == c.Function {
-			byPath[r.path] = append(byPath[r.path], r)
-		}
+	served := append(slices.Clip(routes), descriptionRoute(description))
+	if c.Function != "" {
+		served = slices.DeleteFunc(served, func(r route) bool { return r.function != c.Function })
 	}
-	if len(byPath) == 0 {
+	if len(served) == 0 {
 		return nil, fmt.Errorf("there is no function %q", c.Function)
 	}
+	return (&server{Config: c}).handler(BasePath, served)
+}
+
+// handler returns the handler of endpoints below base, complete with its answers to
+// everything else under any path.
+func (s *server) handler(base string, routes []route) (http.Handler, error) {
+	if s.Log == nil {
+		s.Log = slog.Default()
+	}
+	mux := http.NewServeMux()
+	byPath := map[string][]route{}
+	for _, r := range routes {
+		byPath[r.path] = append(byPath[r.path], r)
+	}
 	for path, group := range byPath {
-		mux.Handle(BasePath+path, s.endpoint(group))
+		mux.Handle(base+path, s.endpoint(group))
 	}
 	notFound := failureAnswer(http.StatusNotFound, &core.Failure{Code: core.NotFound, Message: "No such endpoint"})
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { notFound.write(w) })
@@ -308,7 +320,11 @@ func (s *server) serve(route *route, w http.ResponseWriter, hr *http.Request) {
 // answerTo returns the answer to a request of a route.
 func (s *server) answerTo(r *request, queryErr error) answer {
 	if !r.route.public {
-		caller, err := s.authenticate(r)
+		authenticate := s.authenticate
+		if r.route.authenticate != nil {
+			authenticate = func(r *request) (access.Caller, error) { return r.route.authenticate(s, r) }
+		}
+		caller, err := authenticate(r)
 		if err != nil {
 			return s.answerError(r, err)
 		}
@@ -371,12 +387,14 @@ func (s *server) answerError(r *request, err error) answer {
 	switch {
 	case errors.As(err, &failure):
 		return failureAnswer(http.StatusOK, failure)
+	case errors.Is(err, access.ErrUnknownKey) && r.route.function == EventsFunction:
+		return errorAnswer(http.StatusUnauthorized, "A valid Usage Event key is required: its auth key and its API key, as the path has them")
 	case errors.Is(err, access.ErrUnknownKey):
 		a := errorAnswer(http.StatusUnauthorized, "A valid API key is required: as the query parameter api_key, or as the password of the user api in HTTP Basic authentication")
 		a.header = http.Header{"Www-Authenticate": {`Basic realm="Tenure", charset="UTF-8"`}}
 		return a
 	case errors.Is(err, errTooLarge):
-		return errorAnswer(http.StatusRequestEntityTooLarge, "The request body is too large: at most 10 MB, decompressed. Send smaller batches, and compress them with Content-Encoding: gzip")
+		return errorAnswer(http.StatusRequestEntityTooLarge, fmt.Sprintf("The request body is too large: at most %d MB, decompressed. Send smaller batches, and compress them with Content-Encoding: gzip", r.route.bodyLimit()>>20))
 	case errors.Is(err, access.ErrLocked):
 		a := errorAnswer(http.StatusTooManyRequests, "Another upload under this API key is under way; this one was not processed. Send uploads one after the other, with as many records each as possible")
 		a.header = http.Header{"Retry-After": {"1"}}

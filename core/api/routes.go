@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"tenure/core"
+	"tenure/core/access"
 	"tenure/core/accounts"
 	"tenure/core/metrics"
 	"tenure/core/people"
@@ -26,10 +27,23 @@ type route struct {
 	gives   answerKind
 	query   []parameter
 	public  bool // needs no API key
+	// authenticate finds out who sends a request; nil for (*server).authenticate.
+	authenticate func(*server, *request) (access.Caller, error)
+	// most is the largest body that it takes, decompressed, in bytes; 0 for
+	// MaxBodyBytes.
+	most int64
 	// function is the name of the function that serves the route where each
 	// family has a function of its own.
 	function string
 	serve    func(*server, *request) answer
+}
+
+// bodyLimit returns the largest body that a route takes, decompressed, in bytes.
+func (r *route) bodyLimit() int64 {
+	if r.most != 0 {
+		return r.most
+	}
+	return MaxBodyBytes
 }
 
 type bodyKind uint8

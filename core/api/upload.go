@@ -36,19 +36,19 @@ const writeAtOnce = 32 << 10
 
 // readBody reads a request body whole, decompressed.
 func readBody(r *request) ([]byte, error) {
-	body, err := readLimited(r.Request)
+	body, err := readLimited(r.Request, r.route.bodyLimit())
 	if err != nil {
 		_, _ = io.CopyN(io.Discard, r.Body, drainBytes) // for the client's sake; its errors say nothing new
 	}
 	return body, err
 }
 
-func readLimited(r *http.Request) ([]byte, error) {
+func readLimited(r *http.Request, most int64) ([]byte, error) {
 	var from io.Reader = r.Body
 	size := r.ContentLength
 	switch encoding := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))); encoding {
 	case "", "identity":
-		if size > MaxBodyBytes {
+		if size > most {
 			return nil, errTooLarge
 		}
 	case "gzip", "x-gzip":
@@ -62,9 +62,9 @@ func readLimited(r *http.Request) ([]byte, error) {
 	}
 	var buffer bytes.Buffer
 	buffer.Grow(int(max(size, 0)) + bytes.MinRead)
-	n, err := buffer.ReadFrom(io.LimitReader(from, MaxBodyBytes+1))
+	n, err := buffer.ReadFrom(io.LimitReader(from, most+1))
 	switch {
-	case n > MaxBodyBytes:
+	case n > most:
 		return nil, errTooLarge
 	case err != nil && r.Context().Err() != nil:
 		return nil, r.Context().Err()

@@ -27,13 +27,14 @@ var noon = time.Date(2026, 7, 15, 12, 0, 0, 0, time.UTC)
 
 // used is the API over a store with the accounts a and b: u is a user of a, v of both.
 type used struct {
-	*testing.T
+	testing.TB
 	http.Handler
 	store *embedded.Table
+	keys  *access.Store
 	usage *usage.Store
 }
 
-func newUsed(t *testing.T) *used {
+func newUsed(t testing.TB) *used {
 	t.Helper()
 	clock := func() time.Time { return noon }
 	store, err := embedded.Open(t.TempDir(), embedded.Options{Feed: usage.Concerns, Now: clock})
@@ -52,7 +53,7 @@ func newUsed(t *testing.T) *used {
 		}
 	}
 	engine := resource.New(resource.Config{Table: store, Root: catalog.Root, Now: clock})
-	u := &used{T: t, store: store, usage: usage.New(usage.Config{Table: store, Engine: engine, Now: clock})}
+	u := &used{TB: t, store: store, keys: keys, usage: usage.New(usage.Config{Table: store, Engine: engine, Now: clock})}
 	u.Handler, err = api.New(api.Config{Engine: engine, Access: keys, Usage: u.usage, Timeout: time.Minute}, catalog.All())
 	if err != nil {
 		t.Fatal(err)

@@ -118,7 +118,7 @@ func start(name string) *environment {
 		settings: settings, log: log, table: on, measured: &measurements{log: log, deployment: settings.Deployment}, keys: access.New(on, nil),
 		engine: engine,
 		usage:  usage.New(usage.Config{Table: on, Engine: engine, Kept: settings.EventsKept}),
-		calls:  calls.New(on, api.Functions(catalog.All()), calls.Options{Expire: true}),
+		calls:  calls.New(on, api.Logged(catalog.All()), calls.Options{Expire: true}),
 		aws:    sdk,
 	}
 }

@@ -57,7 +57,7 @@ func newWorld(t *testing.T, over func(table.Table) table.Table) *world {
 	if over != nil {
 		on = over(store)
 	}
-	w.calls = calls.New(on, api.Functions(catalog.All()), calls.Options{Expire: true})
+	w.calls = calls.New(on, api.Logged(catalog.All()), calls.Options{Expire: true})
 	w.engine = resource.New(resource.Config{Table: on, Root: catalog.Root})
 	w.usage = usage.New(usage.Config{Table: on, Engine: w.engine})
 	w.log = newLog(&w.logged, "test")

@@ -46,7 +46,7 @@ func TestAFileGoesThroughBucketAndQueue(t *testing.T) {
 	})
 	env := platform.Environment{
 		Table: store, Keys: access.New(store, nil), Engine: resource.New(resource.Config{Table: store, Root: catalog.Root}),
-		Calls: calls.New(store, api.Functions(catalog.All()), calls.Options{}), AWS: endpoint,
+		Calls: calls.New(store, api.Logged(catalog.All()), calls.Options{}), AWS: endpoint,
 	}
 	if _, err := uploading.Job(env); err == nil {
 		t.Error("opened without a bucket and a queue")
