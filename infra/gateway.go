@@ -3,7 +3,6 @@
 package infra
 
 import (
-	"encoding/json"
 	"maps"
 	"net/http"
 	"regexp"
@@ -41,13 +40,7 @@ func Gateway() ([]byte, error) {
 	for _, path := range []string{"", "/{page+}"} {
 		paths[console.BasePath+path] = object{"x-amazon-apigateway-any-method": operation(api.Route{Path: path, Function: consoleFunction})}
 	}
-	text, err := json.MarshalIndent(object{
-		"openapi":                               "3.0.1",
-		"info":                                  object{"title": object{"Fn::Sub": "${AWS::StackName}"}, "version": "2"},
-		"paths":                                 paths,
-		"x-amazon-apigateway-gateway-responses": responses(),
-	}, "", " ")
-	return append(text, '\n'), err
+	return snippet("${AWS::StackName}", "2", paths)
 }
 
 // responses returns what the gateway answers by itself, in the shape of every

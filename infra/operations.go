@@ -68,19 +68,22 @@ func measured(function string) []dimension {
 // alarms returns the alarms, by the names of their resources.
 func alarms() map[string]alarm {
 	all := map[string]alarm{
-		"IteratorAge": {"derived values are more than a minute behind", "AWS/Lambda", "IteratorAge", lambdaName("rollup"), "Maximum", 60_000, 1, false},
+		"EventsIteratorAge": {"usage is more than fifteen minutes behind", "AWS/Lambda", "IteratorAge", lambdaName(usageFunction), "Maximum", 900_000, 1, false},
+		"IteratorAge":       {"derived values are more than a minute behind", "AWS/Lambda", "IteratorAge", lambdaName("rollup"), "Maximum", 60_000, 1, false},
 		"DeadLetters": {"changes lie in the dead-letter queue", "AWS/SQS", "ApproximateNumberOfMessagesVisible",
 			[]dimension{{"QueueName", "${DeadLettersName}"}}, "Maximum", 1, 1, false},
 		"UploadsDeadLetters": {"uploads have come to a standstill", "AWS/SQS", "ApproximateNumberOfMessagesVisible",
 			[]dimension{{"QueueName", "${UploadsDeadLettersName}"}}, "Maximum", 1, 1, false},
 		"SourcesDeadLetters": {"runs of sources fail again and again", "AWS/SQS", "ApproximateNumberOfMessagesVisible",
 			[]dimension{{"QueueName", "${SourcesDeadLettersName}"}}, "Maximum", 1, 1, false},
-		"ChangesPutOff":    {"accounts could not be derived", "Tenure", "ChangesPutOff", measured("rollup"), "Sum", 1, 3, false},
-		"TicksMissing":     {"the clock has stopped", "AWS/Lambda", "Invocations", lambdaName("clock"), "Sum", 1, 2, true},
-		"TicksFailed":      {"the clock cannot do its work", "Tenure", "TicksFailed", measured("clock"), "Sum", 1, 3, false},
-		"SyncTicksMissing": {"nothing looks for sources that are due", "Tenure", "Ticks", measured(syncFunction), "Sum", 1, 2, true},
-		"SyncTicksFailed":  {"sources that are due cannot be told", "Tenure", "TicksFailed", measured(syncFunction), "Sum", 1, 3, false},
-		"GatewayErrors":    {"the API answers with errors of the server", "AWS/ApiGateway", "5XXError", gateway, "Sum", 1, 1, false},
+		"ChangesPutOff":       {"accounts could not be derived", "Tenure", "ChangesPutOff", measured("rollup"), "Sum", 1, 3, false},
+		"EventsPutOff":        {"usage events could not be counted", "Tenure", "ChangesPutOff", measured(usageFunction), "Sum", 1, 3, false},
+		"TicksMissing":        {"the clock has stopped", "AWS/Lambda", "Invocations", lambdaName("clock"), "Sum", 1, 2, true},
+		"TicksFailed":         {"the clock cannot do its work", "Tenure", "TicksFailed", measured("clock"), "Sum", 1, 3, false},
+		"SyncTicksMissing":    {"nothing looks for sources that are due", "Tenure", "Ticks", measured(syncFunction), "Sum", 1, 2, true},
+		"SyncTicksFailed":     {"sources that are due cannot be told", "Tenure", "TicksFailed", measured(syncFunction), "Sum", 1, 3, false},
+		"GatewayErrors":       {"the API answers with errors of the server", "AWS/ApiGateway", "5XXError", gateway, "Sum", 1, 1, false},
+		"EventsGatewayErrors": {"usage events are answered with errors of the server", "AWS/ApiGateway", "5XXError", eventsGateway, "Sum", 1, 1, false},
 		"GatewayLatency": {"one request in a hundred takes more than 20 seconds", "AWS/ApiGateway", "Latency",
 			gateway, "p99", 20_000, 2, false},
 		"TableErrors": {"DynamoDB fails", "AWS/DynamoDB", "SystemErrors", []dimension{{"TableName", "${TableName}"}}, "Sum", 5, 1, false},
@@ -95,7 +98,10 @@ func alarms() map[string]alarm {
 	return all
 }
 
-var gateway = []dimension{{"ApiName", "${Deployment}"}, {"Stage", "${Stage}"}}
+var (
+	gateway       = []dimension{{"ApiName", "${Deployment}"}, {"Stage", "${Stage}"}}
+	eventsGateway = []dimension{{"ApiName", "${Deployment}-events"}, {"Stage", "${Stage}"}}
+)
 
 // line is one line of a graph.
 type line struct {
@@ -152,6 +158,8 @@ func dashboard() (string, error) {
 		{"Derived values: age, ms", []line{{"AWS/Lambda", "IteratorAge", lambdaName("rollup"), "Maximum"}}},
 		{"Derived values: changes", []line{{"Tenure", "Changes", measured("rollup"), "Sum"}, {"Tenure", "ChangesPutOff", measured("rollup"), "Sum"},
 			{"Tenure", "ChangesUnreadable", measured("rollup"), "Sum"}}},
+		{"Usage events: requests", []line{{"AWS/ApiGateway", "Count", eventsGateway, "Sum"}, {"AWS/ApiGateway", "4XXError", eventsGateway, "Sum"}, {"AWS/ApiGateway", "5XXError", eventsGateway, "Sum"}}},
+		{"Usage events: age when counted, ms", []line{{"AWS/Lambda", "IteratorAge", lambdaName(usageFunction), "Maximum"}}},
 		{"Work by queues: messages", []line{{"Tenure", "Messages", measured(uploadsFunction), "Sum"}, {"Tenure", "MessagesFailed", measured(uploadsFunction), "Sum"},
 			{"Tenure", "Messages", measured(syncFunction), "Sum"}, {"Tenure", "MessagesFailed", measured(syncFunction), "Sum"}}},
 		{"Table: units consumed", []line{table("ConsumedReadCapacityUnits"), table("ConsumedWriteCapacityUnits")}},

@@ -48,29 +48,17 @@ const callsPartitions = "*/calls/*"
 // derived are the partitions of what the rollup keeps about accounts.
 var derived = []string{"*/derived/*", "*/wake/*"}
 
-// The partitions of usage events and of what is counted of them (see core/usage).
-const (
-	eventsPartitions = "*/usage/log"
-	usagePartitions  = "*/usage/*"
-	usersUsage       = "*/usage/user/*"
-	accountsUsage    = "*/usage/account/*"
-	workspacesUsage  = "*/usage/all/*"
-)
-
-// counted are the partitions of what is counted of usage events, and of those that
-// wait for it.
-var counted = []string{usersUsage, "*/usage/users/*", "*/usage/counted/*", accountsUsage, "*/usage/accounts/*", workspacesUsage, "*/usage/waiting/*", "*/usage/put-off"}
-
 // consoleFunction is the name of the function that serves the pages for people.
 const consoleFunction = "console"
 
 // apiFunctions returns the names of the functions that serve the API.
 func apiFunctions() []string { return api.Functions(catalog.All()) }
 
-// Functions returns the names of all functions: those behind the gateway, then
-// the one that works on uploads, the one that runs sources, the rollup and the clock.
+// Functions returns the names of all functions: those behind the gateways, then
+// the one that works on uploads, the one that runs sources, those that follow the
+// stream and the clock.
 func Functions() []string {
-	return append(apiFunctions(), consoleFunction, uploadsFunction, syncFunction, "rollup", "clock")
+	return append(apiFunctions(), consoleFunction, api.EventsFunction, uploadsFunction, syncFunction, "rollup", usageFunction, "clock")
 }
 
 // ofPeople are the partitions of who may sign in to the console and of what they
@@ -82,17 +70,27 @@ func Grants(function string) Grant {
 	g := Grant{}
 	switch function {
 	case "rollup", "clock":
-		g.Write = slices.Concat(unfinished, derived, counted, ofFamily(catalog.Root), ofFamily(people.Users), ofFamily(subscriptions.Family), ofFamily(subscriptions.Movements))
+		g.Write = slices.Concat(unfinished, derived, ofFamily(catalog.Root), ofFamily(subscriptions.Family), ofFamily(subscriptions.Movements))
 		if function == "clock" {
 			g.Read = []string{workspacesPartition, keyLists, eventsPartitions}
-			g.Write = append(g.Write, callsPartitions)
+			g.Write = append(append(g.Write, callsPartitions), counted...)
 			for _, f := range catalog.All() { // it ends what their uploads have left half done
 				g.Write = append(g.Write, ofFamily(f)...)
 			}
 		}
+	case api.EventsFunction, usageFunction:
+		// They complete what they meet half done, as every read does.
+		g.Write = slices.Concat(unfinished, ofFamily(people.Users))
+		if function == usageFunction {
+			g.Read = ofFamily(catalog.Root)
+			g.Write = append(g.Write, counted...)
+			break
+		}
+		g.Read = []string{keysPartitions, usageSettings}
+		g.Write = append(append(g.Write, eventsPartitions, callsPartitions), ofFamily(catalog.Root)...)
 	case consoleFunction:
 		// Pages show what all families hold, and complete what they meet half done.
-		g.Write = slices.Concat(ofPeople, ofSending, unfinished, []string{keysPartitions, workspacesPartition, keyLists, "*/overview", uploadsPartitions, locksPartitions, moneyPartitions}, ofSources)
+		g.Write = slices.Concat(ofPeople, ofSending, unfinished, []string{keysPartitions, workspacesPartition, keyLists, "*/overview", uploadsPartitions, locksPartitions, moneyPartitions, usageSettings}, ofSources)
 		g.Read = []string{callsPartitions, batchesPartitions, appsPartition, usagePartitions}
 		for _, f := range append(catalog.All(), subscriptions.Movements) {
 			g.Write = append(append(g.Write, ofFamily(f)...), marks(f))
@@ -191,7 +189,7 @@ func Roles() ([]byte, error) {
 			// X-Ray has no resources to name.
 			allow([]string{"xray:PutTraceSegments", "xray:PutTelemetryRecords"}, "*", nil),
 		}
-		if function == "rollup" {
+		if function == "rollup" || function == usageFunction {
 			statements = append(statements,
 				allow([]string{"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"}, ref("StreamArn"), nil),
 				allow([]string{"dynamodb:ListStreams"}, "*", nil),

@@ -286,11 +286,106 @@ func TestRolesReachNoOtherFamily(t *testing.T) {
 		if writes("~keys/0123") || writes("~workspaces") {
 			t.Errorf("%s may make keys", function)
 		}
-		if reads("~keys/0123") != behindGateway {
+		if reads("~keys/0123") != (behindGateway || function == api.EventsFunction) {
 			t.Errorf("%s and keys: %v", function, reads("~keys/0123"))
+		}
+		if log := "acme/2026071512-0/usage/log"; writes(log) != (function == api.EventsFunction) || reads(log) != (function == api.EventsFunction || function == "clock") {
+			t.Errorf("%s reads the log of usage events: %v, writes it: %v", function, reads(log), writes(log))
+		}
+		if writes("acme/usage/account/x") != (function == usageFunction || function == "clock") {
+			t.Errorf("%s counts usage: %v", function, writes("acme/usage/account/x"))
 		}
 		if function == "search" && (writes("~locks/01") || reads("acme/notes/00")) {
 			t.Error("searches may do more than search")
+		}
+	}
+}
+
+// TestUsageIsTakenCountedAndReadWithinTheRoles has events arrive whose user is not
+// there yet, counts them, attaches them later and reads what was counted, each by
+// the function whose work it is.
+func TestUsageIsTakenCountedAndReadWithinTheRoles(t *testing.T) {
+	store := openStore(t)
+	key := "test-key-not-secret"
+	if err := access.New(store, nil).EnsureWorkspace(t.Context(), "acme", key); err != nil {
+		t.Fatal(err)
+	}
+	_, pair, err := access.New(store, nil).CreateKey(t.Context(), "acme", access.UsageEventAPI, "Product", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	as := func(function string) (table.Table, *resource.Engine, *usage.Store) {
+		on := confine(store, function, func(what string) { t.Errorf("denied: %s", what) })
+		engine := resource.New(resource.Config{Table: on, Root: catalog.Root})
+		return on, engine, usage.New(usage.Config{Table: on, Engine: engine})
+	}
+	send := func(function, method, path, body string) string {
+		on, engine, counted := as(function)
+		h, err := api.New(api.Config{Engine: engine, Access: access.New(on, nil), Usage: counted, Timeout: time.Minute, Function: function}, catalog.All())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequest(method, api.BasePath+path, strings.NewReader(body))
+		r.SetBasicAuth("api", key)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w.Body.String()
+	}
+	send("accounts", "POST", "/accounts", `{"records":[{"account_id":"a","name":"N","join_date":1}]}`)
+	now := time.Now().UnixMilli()
+	var all []string
+	for n, of := range []string{`"account_id":"a","user_id":"u"`, `"account_id":"a"`, `"user_id":"v"`, `"account_id":"b","user_id":"u"`} {
+		all = append(all, fmt.Sprintf(`{"action":"feature","feature":"F","created_at":%d,"session_id":"s",%s}`, now-int64(n), of))
+	}
+	all = append(all, fmt.Sprintf(`{"action":"identifyAccount","account_id":"a","created_at":%d,"details":{"tier":"T"}}`, now),
+		fmt.Sprintf(`{"action":"identifyUser","account_id":"a","user_id":"u","created_at":%d,"details":{"first_name":"F","last_name":"L"}}`, now))
+	on, engine, taking := as(api.EventsFunction)
+	h, err := api.NewEvents(api.Config{Engine: engine, Access: access.New(on, nil), Usage: taking, Timeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, api.EventsBase+"/"+pair.AuthKey+"/"+pair.APIKey, strings.NewReader(strings.Join(all, "\n"))))
+	if got := w.Body.String(); !strings.Contains(got, `"accepted":6,"failed":0,`) {
+		t.Fatal(got)
+	}
+	changes, err := store.Changes(t.Context(), "", 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, engine, counting := as(usageFunction)
+	counts := rollup.New(engine, counting)
+	changes = slices.DeleteFunc(changes, func(c table.Change) bool { return !rollup.Bulk(c.Key()) })
+	if err := errors.Join(counts.Follow(t.Context(), changes, time.Minute, func(_ table.Change, err error) { t.Error(err) })...); err != nil || len(changes) != 1 {
+		t.Fatal(len(changes), err)
+	}
+	_, _, shown := as(consoleFunction)
+	if waiting, _, err := shown.Unattached(t.Context(), "acme", "", 10); err != nil || len(waiting) != 2 {
+		t.Errorf("%v wait, %v", waiting, err)
+	}
+	if err := shown.SetSettings(t.Context(), "acme", usage.Settings{CreateAccounts: true}); err != nil {
+		t.Error(err)
+	}
+	if of, err := taking.Settings(t.Context(), "acme"); err != nil || !of.CreateAccounts {
+		t.Error(of, err)
+	}
+	send("account_users", "POST", "/account_users", `{"records":[{"account_id":"a","user_id":"v","first_name":"F","last_name":"L"}]}`)
+	send("accounts", "POST", "/accounts", `{"records":[{"account_id":"b","name":"N","join_date":1}]}`)
+	// What could not be counted is counted again by the clock, to no effect.
+	if err := counting.PutOff(t.Context(), changes[0]); err != nil {
+		t.Fatal(err)
+	}
+	_, engine, ticking := as("clock")
+	if err := rollup.New(engine, ticking).TickUsage(t.Context(), "acme"); err != nil {
+		t.Fatal(err)
+	}
+	for path, function := range map[string]string{"/accounts/a/usage": "accounts", "/usage": "accounts", "/account_users/v/usage": "account_users", "/account_users/v/a/usage": "account_users"} {
+		want := map[string]string{"/accounts/a/usage": `"events":5`, "/usage": `"events":6`}[path]
+		if want == "" {
+			want = `"events":1`
+		}
+		if got := send(function, "GET", path, ""); !strings.Contains(got, want) {
+			t.Errorf("%s: %s", path, got)
 		}
 	}
 }

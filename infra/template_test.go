@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -33,7 +34,7 @@ import (
 
 // generatedFiles are those that follow from the code.
 var generatedFiles = map[string]func() ([]byte, error){
-	"gateway.json": Gateway, "roles.json": Roles, "operations.json": Operations,
+	"gateway.json": Gateway, "events.json": EventsGateway, "roles.json": Roles, "operations.json": Operations,
 }
 
 func TestGeneratedTemplatesFollowFromTheCode(t *testing.T) {
@@ -158,7 +159,7 @@ func TestEveryFunctionHasItsPlaceInTheTemplate(t *testing.T) {
 				t.Errorf("%s of %s is %v, want %v", name, id, properties[name], want)
 			}
 		}
-		if slices.Contains([]string{"rollup", "clock", uploadsFunction, syncFunction}, function) {
+		if slices.Contains([]string{"rollup", usageFunction, "clock", uploadsFunction, syncFunction}, function) {
 			continue
 		}
 		if got, want := at(t, resources, id+"Calls", "Properties", "FunctionName"), (object{"Ref": id + ".Alias"}); !reflect.DeepEqual(got, want) {
@@ -250,34 +251,75 @@ func withoutNull(value any) any {
 	return value
 }
 
-// TestTheFilterOfTheStreamLetsPassWhatTheRollupIsFor compares what reaches the
-// rollup with what it takes up: all of that, and of the rest only what does not
-// come often.
-func TestTheFilterOfTheStreamLetsPassWhatTheRollupIsFor(t *testing.T) {
-	event := at(t, load(t, main), "Resources", "RollupFunction", "Properties", "Events", "Changes", "Properties")
-	filters := at(t, event, "FilterCriteria", "Filters").([]any)
-	var pattern struct {
-		DynamoDB struct {
-			Keys struct {
-				PK struct {
-					S []struct{ Suffix string }
+// TestEachFunctionThatFollowsTheStreamIsToldOfItsOwnChanges compares what reaches the
+// rollup, and the function that counts usage events, with what they take up: between
+// them all of that, each change once, and of the rest nothing.
+func TestEachFunctionThatFollowsTheStreamIsToldOfItsOwnChanges(t *testing.T) {
+	resources := at(t, load(t, main), "Resources")
+	told := func(function string) (events []string, passes func(partition string) bool) {
+		filters := at(t, resources, LogicalID(function), "Properties", "Events", "Changes", "Properties", "FilterCriteria", "Filters").([]any)
+		var pattern struct {
+			EventName []string
+			DynamoDB  struct {
+				Keys struct {
+					PK struct {
+						S []struct{ Suffix string }
+					}
 				}
 			}
 		}
+		if err := json.Unmarshal([]byte(at(t, filters[0], "Pattern").(string)), &pattern); err != nil || len(filters) != 1 {
+			t.Fatal(filters, err)
+		}
+		return pattern.EventName, func(partition string) bool {
+			return slices.ContainsFunc(pattern.DynamoDB.Keys.PK.S, func(p struct{ Suffix string }) bool { return strings.HasSuffix(partition, p.Suffix) })
+		}
 	}
-	if err := json.Unmarshal([]byte(at(t, filters[0], "Pattern").(string)), &pattern); err != nil || len(filters) != 1 {
-		t.Fatal(filters, err)
+	_, derives := told("rollup")
+	kinds, counts := told(usageFunction)
+	if !slices.Equal(kinds, []string{"INSERT"}) {
+		t.Errorf("usage is told of %v", kinds)
 	}
-	passes := func(partition string) bool {
-		return slices.ContainsFunc(pattern.DynamoDB.Keys.PK.S, func(p struct{ Suffix string }) bool { return strings.HasSuffix(partition, p.Suffix) })
+	partitions := []string{"acme/2026071512-0/usage/log", "acme/2026071512-f/usage/log"}
+	for _, pattern := range counted {
+		partitions = append(partitions, strings.ReplaceAll(pattern, "*", "acme"))
 	}
 	for shard := range dynamo.Shards {
 		for _, family := range catalog.All() {
-			partition := fmt.Sprintf("acme/%s/%02x", family.Schema.Name, shard)
-			if concerns := rollup.Concerns(table.Key{Partition: partition, Sort: "s"}); passes(partition) != concerns {
-				t.Errorf("%s passes: %v, concerns the rollup: %v", partition, passes(partition), concerns)
-			}
+			partitions = append(partitions, fmt.Sprintf("acme/%s/%02x", family.Schema.Name, shard))
 		}
+	}
+	for _, partition := range partitions {
+		key := table.Key{Partition: partition, Sort: "s"}
+		if want := rollup.Concerns(key) && !rollup.Bulk(key); derives(partition) != want {
+			t.Errorf("%s reaches the rollup: %v, concerns it: %v", partition, derives(partition), want)
+		}
+		if want := rollup.Bulk(key); counts(partition) != want {
+			t.Errorf("%s reaches usage: %v, concerns it: %v", partition, counts(partition), want)
+		}
+	}
+}
+
+// TestNothingLogsOrTracesTheKeysOfUsageEvents holds what must not be said of requests
+// whose path has their keys.
+func TestNothingLogsOrTracesTheKeysOfUsageEvents(t *testing.T) {
+	properties := at(t, load(t, main), "Resources", "EventsApi", "Properties").(object)
+	if properties["TracingEnabled"] != false {
+		t.Error("requests are traced, with their paths")
+	}
+	settings := at(t, properties, "MethodSettings").([]any)[0].(object)
+	if len(at(t, properties, "MethodSettings").([]any)) != 1 || settings["LoggingLevel"] != "OFF" || settings["DataTraceEnabled"] != false {
+		t.Errorf("requests are logged as they are worked on: %v", settings)
+	}
+	format := at(t, properties, "AccessLogSetting", "Format").(string)
+	for _, variable := range regexp.MustCompile(`\$context[\w.]*`).FindAllString(format, -1) {
+		if !slices.Contains([]string{"$context.requestId", "$context.requestTime", "$context.identity.sourceIp", "$context.httpMethod", "$context.resourcePath", "$context.status",
+			"$context.responseLength", "$context.responseLatency", "$context.integrationLatency", "$context.integrationStatus", "$context.error.responseType"}, variable) {
+			t.Errorf("the access log has %s", variable)
+		}
+	}
+	if !strings.Contains(format, "$context.resourcePath") {
+		t.Error("the access log does not say which route")
 	}
 }
 

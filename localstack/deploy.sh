@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Deploys template.yaml to the LocalStack-compatible endpoint on :4566, and
 # starts MiniStack there if nothing answers: what `make deploy-local` runs.
-# It prints a line API_URL=… and returns; localstack/stop.sh ends what it started.
+# It prints the lines EVENTS_URL=… and API_URL=… and returns; localstack/stop.sh ends what it started.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -59,10 +59,12 @@ if [ -z "${WORKSPACES:-}" ]; then
 fi
 WORKSPACES=$WORKSPACES .build/operate -table "$stack" workspaces
 
-api=$(sam list stack-outputs --stack-name "$stack" --output json | "$python" -c '
+read -r api events < <(sam list stack-outputs --stack-name "$stack" --output json | "$python" -c '
 import json, sys
-print(next(o["OutputValue"] for o in json.load(sys.stdin) if o["OutputKey"] == "ApiId"))')
+outputs = {o["OutputKey"]: o["OutputValue"] for o in json.load(sys.stdin)}
+print(outputs["ApiId"], outputs["EventsApiId"])')
 console=$endpoint/restapis/$api/local/_user_request_/admin/
 echo "Console     $console"
 .build/operate -table "$stack" -url "$console" admin "${WORKSPACES%%:*}"
+echo "EVENTS_URL=$endpoint/restapis/$events/local/_user_request_/v1"
 echo "API_URL=$endpoint/restapis/$api/local/_user_request_/api/v2"

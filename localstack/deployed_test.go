@@ -55,8 +55,8 @@ var endpointConfig = aws.Config{
 }
 
 // deploy deploys the template to the endpoint, as `make deploy-local` does, and
-// returns the address of the API.
-func deploy(t *testing.T) string {
+// returns the address of the API, and of that for usage events.
+func deploy(t *testing.T) (base, events string) {
 	t.Helper()
 	missing := error(nil)
 	for _, tool := range []string{"../.tools/sam/bin/sam", "../.tools/ministack/bin/ministack"} {
@@ -88,11 +88,11 @@ func deploy(t *testing.T) string {
 	if err != nil {
 		t.Fatalf("make deploy-local: %v\n%s", err, out)
 	}
-	_, url, found := bytes.Cut(out, []byte("API_URL="))
-	if !found {
-		t.Fatalf("make deploy-local prints no API_URL:\n%s", out)
+	told := regexp.MustCompile(`EVENTS_URL=(.*)\nAPI_URL=(.*)\n`).FindSubmatch(out)
+	if told == nil {
+		t.Fatalf("make deploy-local prints no EVENTS_URL and no API_URL:\n%s", out)
 	}
-	return strings.TrimSpace(string(url))
+	return string(told[2]), string(told[1])
 }
 
 // maxPlainBody is the largest body that arrives: in base64 it is the 6 MB of a
@@ -124,7 +124,7 @@ var throughDeployment = map[string][]string{
 // nothing of us, and uses what stands there then: gateway, functions, table,
 // stream, schedule and queue.
 func TestDeployed(t *testing.T) {
-	base := deploy(t)
+	base, events := deploy(t)
 	on := dynamo.Open(dynamo.NewClient(endpointConfig), stack, dynamo.Options{})
 	keys := access.New(on, nil)
 	var workspaces atomic.Int64
@@ -143,11 +143,78 @@ func TestDeployed(t *testing.T) {
 	t.Run("keys", func(t *testing.T) { testOperator(t, base) })
 	t.Run("console", func(t *testing.T) { testDeployedConsole(t, base) })
 	t.Run("calls", func(t *testing.T) { testDeployedCalls(t, base, on, keys, newWorkspace(t)) })
+	t.Run("usage", func(t *testing.T) { testDeployedUsage(t, base, events, keys, newWorkspace(t)) })
 	t.Run("sync", func(t *testing.T) { testDeployedSync(t, base) })
 	t.Run("all", func(t *testing.T) {
 		e2e.Run(t, e2e.Target{
 			BaseURL: base, MaxPlainBody: maxPlainBody, IgnoresEmptySegments: true, NewWorkspace: newWorkspace, Chosen: throughDeployment,
 		})
+	})
+}
+
+// testDeployedUsage sends usage events, those of a user who is not there yet among them,
+// and reads what the stream has made of them.
+func testDeployedUsage(t *testing.T, base, events string, keys *access.Store, key string) {
+	caller, err := keys.Authenticate(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, pair, err := keys.CreateKey(t.Context(), caller.Workspace, access.UsageEventAPI, "Product", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	user := func(id string) {
+		t.Helper()
+		if _, answer := deployedRequest(t, http.MethodPost, base+"/account_users", key, `{"records":[{"account_id":"a","user_id":"`+id+`","first_name":"F","last_name":"L"}]}`, false); !strings.Contains(answer, `"inserted":1,`) {
+			t.Fatal(answer)
+		}
+	}
+	deployedRequest(t, http.MethodPost, base+"/accounts", key, `{"records":[{"account_id":"a","name":"N","join_date":1}]}`, false)
+	user("u")
+	now := time.Now().UnixMilli()
+	var lines []string
+	for n := range 200 {
+		lines = append(lines, fmt.Sprintf(`{"action":"feature","feature":"Export","userId":"%s","sessionId":"s","createdAt":"%d"}`, []string{"u", "later"}[n%2], now-int64(n)))
+	}
+	lines = append(lines, `{"action":"feature"}`)
+	send := func(pair access.Secret, packed bool) (*http.Response, string) {
+		t.Helper()
+		return deployedRequest(t, http.MethodPost, events+"/"+pair.AuthKey+"/"+pair.APIKey, key, strings.Join(lines, "\n"), packed)
+	}
+	for _, packed := range []bool{false, true} { // the second time counts nothing
+		if r, answer := send(pair, packed); r.StatusCode != http.StatusOK || !strings.Contains(answer, `"accepted":200,"failed":1,"failed_results":[{"record":200,`) {
+			t.Fatalf("status %d: %s", r.StatusCode, answer)
+		}
+	}
+	counted := func(path string, n int) {
+		t.Helper()
+		eventually(t, fmt.Sprintf("%d events in %s", n, path), func() bool {
+			_, answer := deployedRequest(t, http.MethodGet, base+path, key, "", false)
+			var report struct{ Totals struct{ Events int } }
+			if err := json.Unmarshal([]byte(answer), &report); err != nil || report.Totals.Events > n {
+				t.Fatalf("%s: %s", path, answer)
+			}
+			return report.Totals.Events == n
+		})
+	}
+	counted("/accounts/a/usage", 100)
+	counted("/account_users/u/usage", 100)
+	user("later")
+	deployedTick(t, "clock")
+	counted("/account_users/later/usage", 100)
+	counted("/usage", 200)
+	if r, answer := send(access.Secret{AuthKey: pair.APIKey, APIKey: pair.AuthKey}, false); r.StatusCode != http.StatusUnauthorized {
+		t.Errorf("with keys that are no pair: status %d: %s", r.StatusCode, answer)
+	}
+	if r, answer := deployedRequest(t, http.MethodGet, events+"/"+pair.AuthKey+"/"+pair.APIKey, key, "", false); r.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("GET: status %d: %s", r.StatusCode, answer)
+	}
+	if _, err := keys.RevokeKey(t.Context(), caller.Workspace, k.ID, ""); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the end of the keys", func() bool {
+		r, _ := send(pair, false)
+		return r.StatusCode == http.StatusUnauthorized
 	})
 }
 

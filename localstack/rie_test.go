@@ -191,6 +191,7 @@ var sampleWants = []struct {
 	{"accounts", "accounts-malformed-json", 200, `"code":"malformed","failed_results":[]}`},
 	{"accounts", "accounts-malformed-gzip", 200, `"message":"The body is not valid gzip`},
 	{"accounts", "accounts-malformed-path", 200, `"code":"not_found"`},
+	{"events", "events", 401, `{"status_is_ok":false,"message":"A valid Usage Event key is required`},
 	{"console", "console", 200, "<h1>Sign in</h1>"},
 	// And once more, as what was malformed must have left the function fit for.
 	{"accounts", "accounts", 200, `"unchanged":1,`},
@@ -247,6 +248,27 @@ func TestFunctionsUnderTheRuntimeEmulator(t *testing.T) {
 				if given := function("rollup").invoke(sample(t, event)); string(given) != want {
 					t.Errorf("%s gives %s, want %s", event, given, want)
 				}
+			}
+			_, pair, err := keys.CreateKey(t.Context(), "first", access.UsageEventAPI, "Product", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			sent := bytes.ReplaceAll(sample(t, "events"), []byte("test-auth-key-not-secret"), []byte(pair.AuthKey))
+			sent = bytes.ReplaceAll(bytes.ReplaceAll(sent, []byte("test-api-key-not-secret"), []byte(pair.APIKey)), []byte("gzip"), []byte("identity"))
+			// Next year the events are too old to be taken.
+			if a := function("events").answer(sent, mode == "buffer"); a.Status != 200 || !strings.Contains(a.Body, `"failed_results":[`) {
+				t.Errorf("usage events: status %d: %s", a.Status, a.Body)
+			}
+			if log := function("events").output.String(); strings.Contains(log, pair.AuthKey) || strings.Contains(log, pair.APIKey) {
+				t.Errorf("the log of the function has a key: %s", log)
+			}
+			// The second change tells of the same events as the first.
+			if given := function("usage").invoke(sample(t, "usage")); string(given) != `{"batchItemFailures":null}` {
+				t.Errorf("usage gives %s", given)
+			}
+			counted := bytes.ReplaceAll(sample(t, "accounts-usage"), []byte("gzip"), []byte("identity"))
+			if a := function("accounts").answer(counted, mode == "buffer"); !strings.Contains(a.Body, `"totals":{"start":1795478400000,"end":1795651200000,"active_users":1,"sessions":1,"active_duration":60000,"events":2,`) {
+				t.Errorf("usage has not counted the events: %s", a.Body)
 			}
 			// The upload has expired; the bucket and the queue are not asked for.
 			if given := function("uploads").invoke(sample(t, "uploads")); string(given) != `{"batchItemFailures":null}` {
@@ -320,7 +342,7 @@ func TestSampleEventsAreOfTheirTypes(t *testing.T) {
 		switch {
 		case strings.HasSuffix(name, "malformed-event"):
 			continue // is of no type
-		case strings.HasPrefix(name, "rollup"):
+		case strings.HasPrefix(name, "rollup"), name == "usage":
 			typed = &events.DynamoDBEvent{}
 		case name == "uploads", name == "sync-message":
 			typed = &events.SQSEvent{}

@@ -1,7 +1,7 @@
 // Command rollup follows the stream of the table and keeps derived values up
-// to date.
+// to date, but for what is counted of usage events.
 package main
 
 import "tenure/functions/internal/platform"
 
-func main() { platform.ServeStream() }
+func main() { platform.ServeStream("rollup") }

@@ -142,7 +142,7 @@ attempts = {}  # by mapping: the first sequence number of a batch, its size, how
 
 @put_in_place_of(lambda_svc, "_execute_function")
 def honour_partial_batches(original, function, event, *more, **kwargs):
-    mapping = mapping_of(event)
+    mapping = mapping_of(function, event)
     if mapping is None:
         return original(function, event, *more, **kwargs)
     uuid, esm = mapping
@@ -180,7 +180,7 @@ def honour_partial_batches(original, function, event, *more, **kwargs):
     return {"error": True, "body": {"errorType": "PartialBatch", "errorMessage": "the rest comes again"}}
 
 
-def mapping_of(event):
+def mapping_of(function, event):
     """Returns the event source mapping that a batch of a table's stream is for."""
     if not isinstance(event, dict) or not event.get("Records"):
         return None
@@ -188,7 +188,7 @@ def mapping_of(event):
     if ":dynamodb:" not in arn:
         return None
     for uuid, esm in lambda_svc._esms.items():
-        if esm.get("EventSourceArn") == arn and "ReportBatchItemFailures" in (esm.get("FunctionResponseTypes") or []):
+        if esm.get("EventSourceArn") == arn and esm["FunctionName"] == function["config"]["FunctionName"] and "ReportBatchItemFailures" in (esm.get("FunctionResponseTypes") or []):
             return uuid, esm
     return None
 

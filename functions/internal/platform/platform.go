@@ -49,14 +49,29 @@ type environment struct {
 // Lambda ends the process. name is that of api.Route.Function.
 func ServeAPI(name string) {
 	env := start(name)
-	handler, err := api.New(api.Config{
-		Engine: env.engine, Access: env.keys, Usage: env.usage, Timeout: env.settings.Timeout, LockWait: env.settings.LockWait,
-		Log: env.log, Function: name, Served: (&recorder{calls: env.calls, log: env.log, measured: env.measured}).served,
-	}, catalog.All())
+	handler, err := api.New(env.face(name), catalog.All())
 	if err != nil {
 		fail(env.log, err)
 	}
 	lambda.Start(gateway(handler, env.settings.Buffer))
+}
+
+// ServeEvents takes usage events behind API Gateway.
+func ServeEvents() {
+	env := start(api.EventsFunction)
+	handler, err := api.NewEvents(env.face(""))
+	if err != nil {
+		fail(env.log, err)
+	}
+	lambda.Start(gateway(handler, env.settings.Buffer))
+}
+
+// face returns what the API of a function works with.
+func (e *environment) face(function string) api.Config {
+	return api.Config{
+		Engine: e.engine, Access: e.keys, Usage: e.usage, Timeout: e.settings.Timeout, LockWait: e.settings.LockWait,
+		Log: e.log, Function: function, Served: (&recorder{calls: e.calls, log: e.log, measured: e.measured}).served,
+	}
 }
 
 // ServePages serves what make makes of the environment behind API Gateway. It is
@@ -87,9 +102,10 @@ func (e *environment) shared() Environment {
 	return Environment{Settings: e.settings, Log: e.log, Table: e.table, Keys: e.keys, Engine: e.engine, Usage: e.usage, Calls: e.calls, AWS: e.aws}
 }
 
-// ServeStream keeps derived values up to date by the stream of the table.
-func ServeStream() {
-	env := start("rollup")
+// ServeStream keeps derived values up to date by those changes of the stream of the
+// table that reach the function with that name.
+func ServeStream(name string) {
+	env := start(name)
 	lambda.Start((&stream{rollup: rollup.New(env.engine, env.usage), log: env.log, measured: env.measured}).handle)
 }
 

@@ -4,14 +4,17 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
 	"tenure/core/rollup"
 	"tenure/core/table"
+	"tenure/core/usage"
 )
 
 // record returns the record of the stream of a table in DynamoDB that tells a
@@ -135,6 +138,76 @@ func TestWhatCanNeitherBeDerivedNorPutOffComesAgain(t *testing.T) {
 	broken = false
 	if got := w.failures(record(change)); got != "" || w.mrr("a") != "100" {
 		t.Errorf("reported: %q, MRR %s", got, w.mrr("a"))
+	}
+}
+
+// happen has a usage event arrive, and returns the changes that the feed has of it.
+func (w *world) happen(text string) []table.Change {
+	w.Helper()
+	e, failure := usage.Parse([]byte(text), time.Now().UnixMilli())
+	if failure != nil {
+		w.Fatal(failure)
+	}
+	if err := w.usage.Append(w.Context(), "acme", []*usage.Event{e}); err != nil {
+		w.Fatal(err)
+	}
+	changes, err := w.store.Changes(w.Context(), "", 100)
+	if err != nil || len(changes) != 1 {
+		w.Fatalf("changes: %v, %v", changes, err)
+	}
+	if err := w.store.Trim(w.Context(), changes[0].Sequence); err != nil {
+		w.Fatal(err)
+	}
+	return changes
+}
+
+// events returns how many events are counted of an account.
+func (w *world) events(account string) string {
+	w.Helper()
+	var answer struct{ Totals struct{ Events json.Number } }
+	body := w.send("accounts", "GET", "/accounts/"+account+"/usage", "").Body.Bytes()
+	if err := json.Unmarshal(body, &answer); err != nil {
+		w.Fatalf("%s: %v", body, err)
+	}
+	return answer.Totals.Events.String()
+}
+
+func TestUsageEventsThatTheStreamTellsOfTwiceCountOnce(t *testing.T) {
+	w := newWorld(t, nil)
+	w.subscribe("a")
+	change := w.happen(fmt.Sprintf(`{"action":"feature","feature":"F","account_id":"a","created_at":%d}`, time.Now().UnixMilli()))[0]
+	expired := record(table.Change{Sequence: "x", Old: change.New})
+	if got := w.failures(record(change), poison("p"), record(change), expired); got != "p" {
+		t.Errorf("reported: %s", got)
+	}
+	if got := w.events("a"); got != "1" {
+		t.Errorf("%s events", got)
+	}
+}
+
+func TestUsageEventsThatCannotBeCountedArePutOff(t *testing.T) {
+	broken := true
+	w := newWorld(t, func(on table.Table) table.Table {
+		return failing{on, func(partition string) bool { return broken && strings.Contains(partition, "/usage/account/") }}
+	})
+	w.subscribe("a")
+	change := w.happen(fmt.Sprintf(`{"action":"feature","feature":"F","account_id":"a","created_at":%d}`, time.Now().UnixMilli()))[0]
+	if got := w.failures(record(change)); got != "" {
+		t.Errorf("reported: %s", got)
+	}
+	if l := w.lines("changes"); len(l) != 1 || l[0]["ChangesPutOff"] != 1.0 {
+		t.Errorf("%v", l)
+	}
+	if got := w.events("a"); got != "0" {
+		t.Errorf("%s events", got)
+	}
+	broken = false
+	c := &clock{keys: w.keys, engine: w.engine, rollup: rollup.New(w.engine, w.usage), calls: w.calls, log: w.log, measured: w.measured}
+	if err := c.handle(t.Context(), json.RawMessage(`{}`)); err != nil {
+		t.Error(err)
+	}
+	if got := w.events("a"); got != "1" {
+		t.Errorf("%s events", got)
 	}
 }
 
