@@ -351,3 +351,32 @@ func TestWhatCouldNotBeCountedIsPutOff(t *testing.T) {
 		}
 	}
 }
+
+func TestEventsThatCannotBeCountedHoldUpNoOthers(t *testing.T) {
+	w := newWorld(t)
+	w.account(t, "acme", "a")
+	w.send(t, "acme", fmt.Sprintf(`{"action":"feature","feature":"F","account_id":"a","created_at":%d}`, at(0)))
+	change := w.changes(t)[0]
+	broken := *change.New
+	broken.Sort, broken.Body = "0000000000000/BROKEN/000", []byte(`{"events":"="}`)
+	if err := errors.Join(w.table.Write(t.Context(), []table.Op{table.Put(broken, table.Condition{})}, nil)...); err != nil {
+		t.Fatal(err)
+	}
+	w.send(t, "acme", fmt.Sprintf(`{"action":"feature","feature":"F","user_id":"u","created_at":%d}`, at(0)))
+	if err := errors.Join(w.Follow(t.Context(), w.changes(t)[len(w.changes(t))-1:])...); err != nil {
+		t.Fatal(err)
+	}
+	w.user(t, "acme", "a", "u")
+	for _, of := range []table.Change{{New: &broken}, change} {
+		if err := w.PutOff(t.Context(), of); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Tick(t.Context(), "acme"); err == nil {
+		t.Error("nothing is said of what cannot be read")
+	}
+	report, err := w.Account(t.Context(), "acme", "a", usage.Period{Start: at(0), End: at(0) + 1, Interval: usage.Day})
+	if err != nil || report.Totals.Events != 2 {
+		t.Errorf("%d events are counted, %v", report.Totals.Events, err)
+	}
+}

@@ -334,9 +334,11 @@ const (
 // it has time for, those that come after the ones that the Tick before has looked
 // for.
 func (s *Store) Tick(ctx context.Context, workspace string) error {
-	if err := s.takeUp(ctx, workspace); err != nil {
-		return err
-	}
+	return errors.Join(s.takeUp(ctx, workspace), s.attachWaiting(ctx, workspace))
+}
+
+// attachWaiting counts events that have waited where what they wait for is there by now.
+func (s *Store) attachWaiting(ctx context.Context, workspace string) error {
 	after, _ := s.sought.Load(workspace)
 	from, _ := after.(string)
 	all, next, err := s.Unattached(ctx, workspace, from, soughtAtOnce)
@@ -363,8 +365,10 @@ func (s *Store) PutOff(ctx context.Context, change table.Change) error {
 	return s.store(ctx, table.Key{Partition: putOffPartition(workspace), Sort: change.Key().Sort}, change.Key())
 }
 
-// takeUp counts events that were put off, for as long as a Tick may take.
+// takeUp counts events that were put off, for as long as a Tick may take. Those that
+// still cannot be counted stay, and hold up no others.
 func (s *Store) takeUp(ctx context.Context, workspace string) error {
+	var failed []error
 	until := time.Now().Add(tickPatience)
 	q := table.Query{Partition: putOffPartition(workspace), Limit: 10, Consistent: true}
 	for {
@@ -374,7 +378,7 @@ func (s *Store) takeUp(ctx context.Context, workspace string) error {
 		}
 		for i := range items {
 			if time.Now().After(until) {
-				return nil
+				return errors.Join(failed...)
 			}
 			q.After = items[i].Sort
 			var key table.Key
@@ -387,7 +391,8 @@ func (s *Store) takeUp(ctx context.Context, workspace string) error {
 			}
 			if logged[0].Exists() { // else it has expired
 				if err := errors.Join(s.Follow(ctx, []table.Change{{New: &logged[0]}})...); err != nil {
-					return err
+					failed = append(failed, err)
+					continue
 				}
 			}
 			if err := errors.Join(s.Table.Write(ctx, []table.Op{table.Delete(items[i].Key, table.VersionIs(items[i].Version))}, nil)...); err != nil && !errors.Is(err, table.ErrConflict) {
@@ -395,7 +400,7 @@ func (s *Store) takeUp(ctx context.Context, workspace string) error {
 			}
 		}
 		if len(items) < q.Limit {
-			return nil
+			return errors.Join(failed...)
 		}
 	}
 }
