@@ -8,7 +8,8 @@
 // subscriptions, statements, tickets and conversations (interactions and notes)
 // declare the resource families and their merge rules; nps computes scores;
 // revenue keeps the histories of subscriptions and computes MRR, its movements
-// and renewal dates; usage counts what users do in the product; rollup keeps what is derived from them up to date; overview
+// and renewal dates; usage counts what users do in the product; health says how
+// an account is doing, and why; rollup keeps what is derived from them up to date; overview
 // counts what a workspace's first page shows; search
 // reads the conditions of searches; catalog lists the families; schema turns a
 // declaration into decoding, validation, merging, rendering and the API
