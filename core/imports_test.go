@@ -101,7 +101,7 @@ var rules = []struct {
 		"the one engine knows no family by name"},
 	{in("core/search"), oursBut("core", "core/schema", "core/resource"), false,
 		"a search is about any family's declaration"},
-	{in("core/rollup"), oursBut("core/resource", "core/schema", "core/table", "core/revenue", "core/usage", "core/accounts", "core/subscriptions"), false,
+	{in("core/rollup"), oursBut("core/resource", "core/schema", "core/table", "core/revenue", "core/usage", "core/health", "core", "core/accounts", "core/subscriptions", "core/tickets"), false,
 		"the rollup knows what is derived from what, and nothing of requests"},
 	{in("core/overview"), oursBut("core/resource", "core/table", "core/revenue", "core/nps", "core/accounts", "core/subscriptions"), false,
 		"what is counted is what the domain returns"},

@@ -167,7 +167,9 @@ func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 	}
 	group.Go(func() { keepHouse(background, house{store, in, keys, engine, log}) })
 	group.Go(func() { answered.run(background) })
-	group.Go(func() { derive(background, store, keys, rollup.New(engine, events)) })
+	derived := rollup.New(engine, events)
+	group.Go(func() { derive(background, store, keys, derived) })
+	group.Go(func() { assess(background, keys, derived) })
 	group.Go(func() { followSources(background, keys, systems) })
 	commands, err := sourcing.Listen(c.DataDir)
 	if err != nil {

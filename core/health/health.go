@@ -31,9 +31,10 @@
 // rounded down, where the nearness n rises from 0, h days before the renewal, to 1 on
 // the day and after. That is never more than m: it lowers the score, or leaves it.
 //
-// Days begin at 00:00 UTC. Windows are of whole days and end before today, so that a
-// score does not depend on the time of day. All is computed in whole numbers: the
-// same inputs have the same score everywhere.
+// Days begin at 00:00 UTC. Usage is compared over whole days, the last of them
+// yesterday, so that a score does not depend on the time of day; the last of the days of
+// tickets is today. All is computed in whole numbers: the same inputs have the same
+// score everywhere.
 package health
 
 import (
@@ -350,7 +351,7 @@ func supportPart(t Support, by *Settings) Part {
 		"created": t.Recent, "created_before": t.Past, "days_before": t.PastDays, "created_90_days": t.Created, "unsolved_90_days": t.Unsolved,
 	}}
 	if tickets := max(plus(t.Recent, t.Past), open); tickets < int64(by.Support.MinTickets) {
-		return p.lacking("Not enough data: there were %s in the last %d days, and %d are needed.", counted(tickets, "ticket"), Window+Past, by.Support.MinTickets)
+		return p.lacking("Not enough data: %s in the last %d days, and %d are needed.", counted(tickets, "ticket"), Window+Past, by.Support.MinTickets)
 	}
 	// The usual number in Window days is Past * Window / PastDays, and at least 1.
 	usual, days := max(times(t.Past, Window), t.PastDays), t.PastDays

@@ -69,7 +69,7 @@ func TestTheModelInNumbers(t *testing.T) {
 		}, "support", 48, health.Counted, "There are 4 open tickets, with the weight of 7.5 normal ones; about 3 in 28 days are usual here. Of the 10 tickets of the last 90 days, 4 are unsolved. There were 6 new tickets in the last 28 days.", 81, ""},
 		"few tickets": {func(in *health.Inputs) {
 			in.Support = health.Support{Open: [4]int64{2, 0, 0, 0}, Recent: 1, Past: 1, PastDays: 10}
-		}, "support", -1, health.NotEnoughData, "there were 2 tickets in the last 364 days, and 3 are needed", 90, ""},
+		}, "support", -1, health.NotEnoughData, "Not enough data: 2 tickets in the last 364 days, and 3 are needed", 90, ""},
 		"NPS of 0":                {func(in *health.Inputs) { in.NPS.Score = n(0) }, "nps", 50, health.Counted, "The net promoter score is 0.", 86, ""},
 		"NPS that was set":        {func(in *health.Inputs) { in.NPS.Age = nil }, "nps", 90, health.Counted, "", 92, ""},
 		"NPS that is old":         {func(in *health.Inputs) { in.NPS.Age = n(366) }, "nps", -1, health.NotEnoughData, "given 366 days ago, and counts for 365 days", 93, ""},

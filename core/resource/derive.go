@@ -42,10 +42,6 @@ func stateKey(workspace, account string) table.Key {
 	return table.Key{Partition: partition(workspace, "derived", table.Digest(account)), Sort: "state"}
 }
 
-func (e *Engine) wakeKey(workspace, account string, at int64) table.Key {
-	return table.Key{Partition: partition(workspace, "wake", e.shardOf(account)), Sort: sortNumber(at) + table.Digest(account)}
-}
-
 // Derive computes the derived values of accounts and writes what changed of
 // them. ledger is the family of Derived.Entries. compute reads the records that
 // an account's values follow from; it may be called more than once. Accounts
@@ -209,11 +205,11 @@ func (e *Engine) derivedOf(w *write, d *deriving) (ops []table.Op, main *table.O
 	ops = append(slices.Clone(d.ops), table.Put(state, cond))
 	if before.Wake != after.Wake {
 		if before.Wake != math.MaxInt64 {
-			ops = append(ops, table.Delete(e.wakeKey(w.workspace, d.account, before.Wake), table.Condition{}))
+			ops = append(ops, table.Delete(e.dueKey(w.workspace, Derivations, d.account, before.Wake), table.Condition{}))
 		}
 		if after.Wake != math.MaxInt64 {
 			ops = append(ops, table.Put(table.Item{
-				Key: e.wakeKey(w.workspace, d.account, after.Wake), Version: e.nextVersion(0), Body: schema.Text(d.account),
+				Key: e.dueKey(w.workspace, Derivations, d.account, after.Wake), Version: e.nextVersion(0), Body: schema.Text(d.account),
 			}, table.Condition{}))
 		}
 	}
@@ -294,50 +290,4 @@ func (e *Engine) ledgerOps(ctx context.Context, workspace, account string, ledge
 		ops = append(ops, table.Delete(was.Key, table.VersionIs(was.Version)))
 	}
 	return ops, nil
-}
-
-// Due is an account whose derived values are to be derived anew.
-type Due struct {
-	Account string
-	item    table.Item
-}
-
-// Due returns accounts of a workspace whose derived values have changed by time
-// alone by now, up to limit for each of the engine's shards. They are due until
-// Done is called.
-func (e *Engine) Due(ctx context.Context, workspace string, limit int) ([]Due, error) {
-	var due []Due
-	until := sortNumber(e.Now()) + "~" // digests sort before
-	for shard := range e.shards {
-		items, err := e.table.Query(ctx, table.Query{
-			Partition: partition(workspace, "wake", shardName(shard)), Limit: limit, Consistent: true,
-		})
-		if err != nil {
-			return nil, err
-		}
-		for i := range items {
-			if items[i].Sort > until {
-				break
-			}
-			due = append(due, Due{Account: schema.Value(items[i].Body).Text(), item: items[i]})
-		}
-	}
-	return due, nil
-}
-
-// Done ends that an account is due, unless it has become so anew.
-func (e *Engine) Done(ctx context.Context, d Due) error {
-	err := errors.Join(e.table.Write(ctx, []table.Op{table.Delete(d.item.Key, table.VersionIs(d.item.Version))}, nil)...)
-	if errors.Is(err, table.ErrConflict) {
-		return nil
-	}
-	return err
-}
-
-// Wake makes an account due at an instant (epoch ms), beside when it is so
-// anyhow.
-func (e *Engine) Wake(ctx context.Context, workspace, account string, at int64) error {
-	return e.put(ctx, nil, table.Item{
-		Key: e.wakeKey(workspace, account, at), Version: e.nextVersion(0), Body: schema.Text(account),
-	}, table.Condition{})
 }

@@ -156,7 +156,7 @@ func TestAccountsAreDueWhenTheirTimeHasCome(t *testing.T) {
 		now := w.Now()
 		due := func() (names []string, all []resource.Due) {
 			t.Helper()
-			all, err := w.Due(t.Context(), "acme", 10)
+			all, err := w.Due(t.Context(), "acme", resource.Derivations, 10)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -182,7 +182,7 @@ func TestAccountsAreDueWhenTheirTimeHasCome(t *testing.T) {
 			t.Fatalf("due: %q", names)
 		}
 		wakes("a1", now+100_000) // which is why a1 is not due any more
-		if err := w.Wake(t.Context(), "acme", "a2", now+2000); err != nil {
+		if err := w.Wake(t.Context(), "acme", resource.Derivations, resource.Due{Account: "a2", At: now + 2000}); err != nil {
 			t.Fatal(err)
 		}
 		for range 2 {

@@ -56,6 +56,33 @@ func (e *Engine) Read(ctx context.Context, t Target) ([]schema.Record, error) {
 	return records, nil
 }
 
+// ReadLatest returns the one record that t names, ready to be shown, and the last of
+// the entries kept beside it in the place of all of them. Both are nil where there is
+// none.
+func (e *Engine) ReadLatest(ctx context.Context, t Target) (record, latest schema.Record, err error) {
+	places, err := e.find(ctx, t)
+	if err != nil || len(places) != 1 {
+		return nil, nil, err
+	}
+	f := t.Family
+	items, err := e.getSettled(ctx, t.Workspace, f, []table.Key{places[0].key})
+	if err != nil || len(items[0].Body) == 0 {
+		return nil, nil, err
+	}
+	r := f.Schema.ParseStored(items[0].Body)
+	if state := f.besideOf(r); state.count > 0 {
+		last, err := e.table.Query(ctx, table.Query{Partition: state.partition(t.Workspace, f, r), Descending: true, Limit: 1, Consistent: true})
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(last) > 0 {
+			latest = f.Schema.List(f.Beside.Field).ParseStored(last[0].Body)
+		}
+	}
+	r[f.Beside.Field] = nil
+	return e.show(f, r), latest, nil
+}
+
 // withEntries returns the record in item with the entries kept beside it; nil
 // when there is none. If they change in between, it reads the record again.
 func (e *Engine) withEntries(ctx context.Context, workspace string, f *Family, item loaded) (schema.Record, error) {
@@ -425,6 +452,15 @@ func (e *Engine) AccountIn(f *Family, image *table.Item) (account string, known 
 	}
 	r := f.Schema.ParseStored(image.Body)
 	return r[f.Account].Text(), r[f.Account].Given()
+}
+
+// RecordIn returns the record of f in the image of an item, as a change feed has it;
+// whole is false when there is none, or one that the image does not hold all of.
+func (e *Engine) RecordIn(f *Family, image *table.Item) (r schema.Record, whole bool) {
+	if image == nil || isTombstone(image.Body) || isPacked(image.Body) || isPending(image.Body) {
+		return nil, false
+	}
+	return f.Schema.ParseStored(image.Body), true
 }
 
 // RequireAccount returns a failure when the account does not exist.

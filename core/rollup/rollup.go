@@ -1,7 +1,7 @@
 // Package rollup keeps what is derived from what is stored up to date: of an
 // account's subscriptions its MRR, the ledger of MRR movements and its renewal date
-// (contract S3 to S5), and of usage events what is counted of them (core/usage). It
-// is driven by the change feed, and by the clock for what changes by time
+// (contract S3 to S5), of usage events what is counted of them (core/usage), and of all
+// that together the account's health (core/health). It is driven by the change feed, and by the clock for what changes by time
 // alone. Whatever it is told of subscriptions, it derives the account concerned anew
 // from what is stored, and an event counts once however often it is told of: so
 // changes may come late, twice and in any order.
@@ -13,10 +13,10 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"tenure/core/accounts"
+	"tenure/core/health"
 	"tenure/core/resource"
 	"tenure/core/revenue"
 	"tenure/core/schema"
@@ -29,11 +29,19 @@ import (
 type Rollup struct {
 	engine *resource.Engine
 	usage  *usage.Store
+	health *health.Store
+	table  table.Table
+	due    due
 }
 
-// New returns a rollup of the records of engine and of the events of usage.
+// New returns a rollup of the records of engine and of the events of usage, which from
+// now on tells it of what it counts.
 func New(engine *resource.Engine, usage *usage.Store) *Rollup {
-	return &Rollup{engine: engine, usage: usage}
+	r := &Rollup{engine: engine, usage: usage, table: usage.Table, health: health.NewStore(usage.Table, usage.Now)}
+	usage.Counting = func(ctx context.Context, workspace string, accounts []string) error {
+		return r.assessSoon(ctx, workspace, accounts, rarely)
+	}
+	return r
 }
 
 const (
@@ -51,8 +59,8 @@ type account struct{ workspace, id string }
 
 // Concerns reports whether changes of the item with that key matter to Changes.
 func Concerns(key table.Key) bool {
-	_, ok := subscriptionItem(key)
-	return ok || Bulk(key)
+	_, family := familyItem(key)
+	return assessed(family) || Bulk(key)
 }
 
 // Bulk reports whether changes of the item with that key, which matter to Changes,
@@ -62,25 +70,26 @@ func Bulk(key table.Key) bool { return usage.Concerns(key) }
 
 // subscriptionItem returns the workspace of the key of a subscription's item.
 func subscriptionItem(key table.Key) (workspace string, ok bool) {
-	workspace, rest, _ := strings.Cut(key.Partition, "/")
-	family, _, ok := strings.Cut(rest, "/")
-	return workspace, ok && family == subscriptions.Family.Schema.Name
+	workspace, family := familyItem(key)
+	return workspace, family == subscriptions.Family.Schema.Name
 }
 
-// Changes derives the accounts that changes of the feed concern, and counts the
-// events that they tell of. It returns one error for each change, nil where all
+// Changes derives the accounts that changes of the feed concern, has their health
+// assessed, and counts the events that changes tell of. It returns one error for each change, nil where all
 // that follows from it is up to date; nil altogether when everything is.
 func (r *Rollup) Changes(ctx context.Context, changes []table.Change) []error {
-	// What comes in bulk comes last.
 	failed := r.subscriptions(ctx, changes)
-	for i, err := range r.usage.Follow(ctx, changes) {
-		if err == nil {
-			continue
+	// What comes in bulk comes last.
+	for _, follow := range []func(context.Context, []table.Change) []error{r.healthOf, r.usage.Follow} {
+		for i, err := range follow(ctx, changes) {
+			if err == nil {
+				continue
+			}
+			if failed == nil {
+				failed = make([]error, len(changes))
+			}
+			failed[i] = errors.Join(failed[i], err)
 		}
-		if failed == nil {
-			failed = make([]error, len(changes))
-		}
-		failed[i] = errors.Join(failed[i], err)
 	}
 	return failed
 }
@@ -150,20 +159,22 @@ func (r *Rollup) Follow(ctx context.Context, changes []table.Change, patience ti
 	return errs
 }
 
-// postpone has the accounts that a change concerns derived, or its events counted,
-// again after a while.
+// postpone has the accounts that a change concerns derived and assessed, or its events
+// counted, again after a while.
 func (r *Rollup) postpone(ctx context.Context, change table.Change) error {
-	workspace, ok := subscriptionItem(change.Key())
-	if !ok {
+	workspace, family := familyItem(change.Key())
+	if !assessed(family) {
 		return r.usage.PutOff(ctx, change)
 	}
-	var errs []error
-	for _, image := range []*table.Item{change.Old, change.New} {
-		if id, known := r.engine.AccountIn(subscriptions.Family, image); known {
-			errs = append(errs, r.engine.Wake(ctx, workspace, id, r.later()))
-		}
+	var later []resource.Due
+	for _, id := range r.concerned(change) {
+		later = append(later, resource.Due{Account: id, At: r.later()})
 	}
-	return errors.Join(errs...)
+	err := r.engine.Wake(ctx, workspace, resource.Assessments, later...)
+	if family == subscriptions.Family.Schema.Name {
+		err = errors.Join(err, r.engine.Wake(ctx, workspace, resource.Derivations, later...))
+	}
+	return err
 }
 
 // later is when an account that failed is due again, in epoch ms.
@@ -172,7 +183,7 @@ func (r *Rollup) later() int64 { return r.engine.Now() + postponed.Milliseconds(
 // Tick derives the accounts of a workspace whose values have changed by time
 // alone, and returns how many those were.
 func (r *Rollup) Tick(ctx context.Context, workspace string) (int, error) {
-	due, err := r.engine.Due(ctx, workspace, dueAtOnce)
+	due, err := r.engine.Due(ctx, workspace, resource.Derivations, dueAtOnce)
 	if err != nil {
 		return 0, err
 	}
@@ -189,7 +200,7 @@ func (r *Rollup) Tick(ctx context.Context, workspace string) (int, error) {
 	}
 	for _, d := range due {
 		if failed[account{workspace, d.Account}] != nil { // later, so that it holds up no other
-			if err := r.engine.Wake(ctx, workspace, d.Account, r.later()); err != nil {
+			if err := r.engine.Wake(ctx, workspace, resource.Derivations, resource.Due{Account: d.Account, At: r.later()}); err != nil {
 				errs = append(errs, err)
 				continue
 			}

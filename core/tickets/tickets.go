@@ -34,3 +34,28 @@ var Family = &resource.Family{
 	Moves:          true,
 	OfAccountOrder: declaration.Ordinal("create_time"),
 }
+
+var (
+	state      = declaration.Ordinal("state")
+	priority   = declaration.Ordinal("priority")
+	createTime = declaration.Ordinal("create_time")
+	closeTime  = declaration.Ordinal("close_time")
+)
+
+// Standing is how a ticket stands.
+type Standing struct {
+	State, Priority string // as the support system calls them
+	Created         int64  // epoch ms
+	// Closed is the close time, in epoch ms; nil where there is none.
+	Closed *int64
+}
+
+// StandingOf returns how a ticket stands.
+func StandingOf(r schema.Record) Standing {
+	s := Standing{State: r[state].Text(), Priority: r[priority].Text(), Created: r[createTime].Int()}
+	if !r[closeTime].IsNull() {
+		at := r[closeTime].Int()
+		s.Closed = &at
+	}
+	return s
+}

@@ -192,6 +192,17 @@ func (s *Store) count(ctx context.Context, workspace string, events []*Event) er
 		}
 		return strings.Compare(a.user, b.user)
 	})
+	if s.Counting != nil && len(units) > 0 {
+		var accounts []string // in the order of the units
+		for _, u := range units {
+			if n := len(accounts); n == 0 || accounts[n-1] != u.account {
+				accounts = append(accounts, u.account)
+			}
+		}
+		if err := s.Counting(ctx, workspace, accounts); err != nil {
+			return err
+		}
+	}
 	var group errgroup.Group
 	group.SetLimit(allShards)
 	for len(units) > 0 {

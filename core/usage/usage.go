@@ -52,6 +52,9 @@ type Config struct {
 	Kept time.Duration
 	// Now is the clock; nil for time.Now.
 	Now func() time.Time
+	// Counting, if set, is told of the accounts of a workspace of which events are about
+	// to be counted. If it fails, they are counted later.
+	Counting func(ctx context.Context, workspace string, accounts []string) error
 }
 
 // Store takes the events of all workspaces, and keeps what is counted of them.

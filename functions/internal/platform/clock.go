@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"tenure/core/access"
 	"tenure/core/calls"
@@ -44,8 +45,16 @@ func (c *clock) takeUp(ctx context.Context, workspace string) error {
 	if counted := c.rollup.TickUsage(ctx, workspace); counted != nil {
 		err = errors.Join(err, fmt.Errorf("usage: %w", counted))
 	}
+	end := time.Now().Add(assessAtOnce)
+	if assessed := c.rollup.TickHealth(ctx, workspace, func() bool { return time.Now().After(end) }); assessed != nil {
+		err = errors.Join(err, fmt.Errorf("health: %w", assessed))
+	}
 	return err
 }
+
+// assessAtOnce is for how long a tick assesses accounts of a workspace: those that are
+// left are the next one's.
+const assessAtOnce = 15 * time.Second
 
 // tick does in every workspace what a call by a schedule is for. One that fails
 // holds up no other.

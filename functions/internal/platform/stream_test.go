@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"tenure/core/resource"
 	"tenure/core/rollup"
 	"tenure/core/table"
 	"tenure/core/usage"
@@ -225,7 +226,7 @@ func TestATickTakesUpWhatIsDue(t *testing.T) {
 	})
 	changes := w.subscribe("a")
 	// As Postpone does, but due already.
-	if err := w.engine.Wake(t.Context(), "acme", "a", w.engine.Now()); err != nil {
+	if err := w.engine.Wake(t.Context(), "acme", resource.Derivations, resource.Due{Account: "a", At: w.engine.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	c := &clock{keys: w.keys, engine: w.engine, rollup: rollup.New(w.engine, w.usage), calls: w.calls, log: w.log, measured: w.measured}
@@ -236,7 +237,7 @@ func TestATickTakesUpWhatIsDue(t *testing.T) {
 		t.Errorf("%v", l)
 	}
 	broken = false
-	if err := w.engine.Wake(t.Context(), "acme", "a", w.engine.Now()); err != nil {
+	if err := w.engine.Wake(t.Context(), "acme", resource.Derivations, resource.Due{Account: "a", At: w.engine.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.handle(t.Context(), json.RawMessage(`{}`)); err != nil {
