@@ -48,6 +48,15 @@ const callsPartitions = "*/calls/*"
 // derived are the partitions of what the rollup keeps about accounts.
 var derived = []string{"*/derived/*", "*/wake/*"}
 
+// The partitions of the health of accounts (see core/health), and of when it is to be
+// assessed.
+const (
+	healthPartitions = "*/health/*"
+	healthOfAccounts = "*/health/account/*"
+	healthSettings   = "*/health/settings"
+	assessments      = "*/assess/*"
+)
+
 // consoleFunction is the name of the function that serves the pages for people.
 const consoleFunction = "console"
 
@@ -70,10 +79,10 @@ func Grants(function string) Grant {
 	g := Grant{}
 	switch function {
 	case "rollup", "clock":
-		g.Write = slices.Concat(unfinished, derived, ofFamily(catalog.Root), ofFamily(subscriptions.Family), ofFamily(subscriptions.Movements))
+		g.Write = slices.Concat(unfinished, derived, []string{assessments}, ofFamily(catalog.Root), ofFamily(subscriptions.Family), ofFamily(subscriptions.Movements))
 		if function == "clock" {
 			g.Read = []string{workspacesPartition, keyLists, eventsPartitions}
-			g.Write = append(append(g.Write, callsPartitions), counted...)
+			g.Write = append(append(g.Write, callsPartitions, healthPartitions), counted...)
 			for _, f := range catalog.All() { // it ends what their uploads have left half done
 				g.Write = append(g.Write, ofFamily(f)...)
 			}
@@ -83,15 +92,15 @@ func Grants(function string) Grant {
 		g.Write = slices.Concat(unfinished, ofFamily(people.Users))
 		if function == usageFunction {
 			g.Read = ofFamily(catalog.Root)
-			g.Write = append(g.Write, counted...)
+			g.Write = append(append(g.Write, assessments), counted...)
 			break
 		}
 		g.Read = []string{keysPartitions, usageSettings}
 		g.Write = append(append(g.Write, eventsPartitions, callsPartitions), ofFamily(catalog.Root)...)
 	case consoleFunction:
 		// Pages show what all families hold, and complete what they meet half done.
-		g.Write = slices.Concat(ofPeople, ofSending, unfinished, []string{keysPartitions, workspacesPartition, keyLists, "*/overview", uploadsPartitions, locksPartitions, moneyPartitions, usageSettings}, ofSources)
-		g.Read = []string{callsPartitions, batchesPartitions, appsPartition, usagePartitions}
+		g.Write = slices.Concat(ofPeople, ofSending, unfinished, []string{keysPartitions, workspacesPartition, keyLists, "*/overview", uploadsPartitions, locksPartitions, moneyPartitions, usageSettings, healthSettings}, ofSources)
+		g.Read = []string{callsPartitions, batchesPartitions, appsPartition, usagePartitions, healthPartitions}
 		for _, f := range append(catalog.All(), subscriptions.Movements) {
 			g.Write = append(append(g.Write, ofFamily(f)...), marks(f))
 		}
@@ -128,7 +137,7 @@ func Grants(function string) Grant {
 		}
 		switch function {
 		case accounts.Family.Schema.Name:
-			g.Read = append(g.Read, accountsUsage, workspacesUsage)
+			g.Read = append(g.Read, accountsUsage, workspacesUsage, healthOfAccounts)
 		case people.Users.Schema.Name:
 			g.Read = append(g.Read, usersUsage)
 		case subscriptions.Family.Schema.Name:

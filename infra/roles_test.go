@@ -223,6 +223,9 @@ func TestFunctionsGetByWithWhatTheirRolesAllow(t *testing.T) {
 			if err := tick.TickAll(background, w); err != nil {
 				return err
 			}
+			if err := tick.TickHealth(background, w, func() bool { return background.Err() != nil }); err != nil {
+				return err
+			}
 			if _, err := ticker.Sweep(background, w, catalog.All()); err != nil {
 				return err
 			}

@@ -24,6 +24,7 @@ import (
 	"tenure/core/access"
 	"tenure/core/accounts"
 	"tenure/core/calls"
+	"tenure/core/health"
 	"tenure/core/resource"
 	"tenure/core/schema"
 	"tenure/core/table"
@@ -37,7 +38,8 @@ const BasePath = "/api/v2"
 type Config struct {
 	Engine *resource.Engine
 	Access *access.Store
-	// Usage is what usage events are counted in.
+	// Usage is what usage events are counted in; what the rollup says of the health of
+	// accounts is kept in the same table.
 	Usage *usage.Store
 	// Timeout bounds the work on one request; it is also the lease of the
 	// upload lock. Beyond it the answer is 504.
@@ -119,6 +121,7 @@ func descriptionRoute(description func() ([]byte, error)) route {
 
 type server struct {
 	Config
+	health *health.Store
 }
 
 // New returns the handler of these families' endpoints, complete with its
@@ -135,7 +138,11 @@ func New(c Config, families []*resource.Family) (http.Handler, error) {
 	if len(served) == 0 {
 		return nil, fmt.Errorf("there is no function %q", c.Function)
 	}
-	return (&server{Config: c}).handler(BasePath, served)
+	s := &server{Config: c}
+	if c.Usage != nil {
+		s.health = health.NewStore(c.Usage.Table, c.Usage.Now)
+	}
+	return s.handler(BasePath, served)
 }
 
 // handler returns the handler of endpoints below base, complete with its answers to

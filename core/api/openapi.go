@@ -58,6 +58,8 @@ func describe(routes []route) ([]byte, error) {
 			schemas["Points"] = pointsSchema()
 		case usageReport:
 			_, schemas["Usage"] = usageSchemas()
+		case healthReport:
+			_, schemas["HealthPart"], schemas["HealthDay"] = healthSchemas()
 		}
 	}
 	return json.Marshal(object{
@@ -254,6 +256,10 @@ func responses(r route) object {
 		}
 	case usageReport:
 		report, _ := usageSchemas()
+		maps.Copy(properties, report)
+		required = append(required, "results")
+	case healthReport:
+		report, _, _ := healthSchemas()
 		maps.Copy(properties, report)
 		required = append(required, "results")
 	case uploadResult:

@@ -67,6 +67,7 @@ const (
 	segmentsPage
 	movementsPage
 	usageReport
+	healthReport
 )
 
 // parameter is one query parameter.
@@ -210,6 +211,7 @@ func accountRoutes(f *resource.Family) []route {
 	routes = append(routes, servedBy(subscriptions.Family.Schema.Name, revenueRoutes())...)
 	routes = append(routes, usageRoute(one+"/usage", accountUsage, "Retrieve the usage of an account"),
 		usageRoute("/usage", workspaceUsage, "Retrieve the usage of all accounts"))
+	routes = append(routes, healthRoute())
 	remove := func(path, summary string, serve func(*server, *request) answer) {
 		routes = append(routes, route{method: http.MethodDelete, path: one + path, serve: serve, summary: summary})
 	}

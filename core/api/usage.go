@@ -11,7 +11,8 @@ import (
 	"tenure/core/usage"
 )
 
-// usageDays is for how many days usage is told of where the request does not say.
+// usageDays is for how many days usage, and the history of health, is told of where the
+// request does not say.
 const usageDays = 30
 
 var usageQuery = []parameter{
@@ -37,20 +38,28 @@ func (s *server) period(r *request) (usage.Period, *core.Failure) {
 	if failure != nil {
 		return usage.Period{}, failure
 	}
-	const day = int64(24 * time.Hour / time.Millisecond)
-	p := usage.Period{End: s.Engine.Now(), Interval: usage.Day}
-	if end := q.from("end"); end != nil {
-		p.End = *end
-	}
-	if start := q.from("start"); start != nil {
-		p.Start = *start
-	} else if days := (p.End - 1) / day; days >= usageDays {
-		p.Start = (days - usageDays + 1) * day
-	}
+	p := usage.Period{Interval: usage.Day}
+	p.Start, p.End = s.stretch(&q)
 	if text := r.query.Get("interval"); text != "" {
 		p.Interval = usage.Interval(text)
 	}
 	return p, p.Check()
+}
+
+// stretch returns the stretch of time that a request asks for; where it does not say, the
+// last days.
+func (s *server) stretch(q *listQuery) (start, end int64) {
+	const day = int64(24 * time.Hour / time.Millisecond)
+	end = s.Engine.Now()
+	if at := q.from("end"); at != nil {
+		end = *at
+	}
+	if at := q.from("start"); at != nil {
+		start = *at
+	} else if days := (end - 1) / day; days >= usageDays {
+		start = (days - usageDays + 1) * day
+	}
+	return start, end
 }
 
 // reported answers with the usage that of returns for the period of a request.

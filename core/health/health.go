@@ -263,6 +263,11 @@ func Assess(in Inputs, by Settings) Assessment {
 	return a
 }
 
+// Unassessed is what there is to say of an account that was not assessed yet.
+func Unassessed() Assessment {
+	return Assessment{Explanation: "No score yet: the account will be assessed within minutes.", Parts: []Part{}}
+}
+
 func haveData(n int) string {
 	switch n {
 	case 0:
@@ -363,16 +368,16 @@ func supportPart(t Support, by *Settings) Part {
 	if t.Created > 0 {
 		share = ratio(min(t.Unsolved, t.Created), 1000, t.Created)
 	}
-	backlog := "There is no open ticket."
+	backlog := "No ticket is open."
 	if open > 0 {
-		backlog = fmt.Sprintf("There are %s, with the weight of %s normal ones; about %d in %d days are usual here.", counted(open, "open ticket"), half(halves), about, Window)
+		backlog = fmt.Sprintf("Open now: %s, with the weight of %s normal ones; usual are about %d in %d days.", counted(open, "ticket"), half(halves), about, Window)
 	}
 	p.Measures = append(p.Measures,
 		Measure{Name: "open_tickets", Points: by.Support.Backlog.points(ratio(halves, 500*days, usual), 10), Explanation: backlog},
 		Measure{Name: "unsolved", Points: by.Support.Unsolved.points(share, 10),
-			Explanation: fmt.Sprintf("Of the %s of the last %d days, %d are unsolved.", counted(t.Created, "ticket"), UnsolvedWindow, min(t.Unsolved, t.Created))},
+			Explanation: fmt.Sprintf("Unsolved: %d of %s in the last %d days.", min(t.Unsolved, t.Created), counted(t.Created, "ticket"), UnsolvedWindow)},
 		Measure{Name: "new_tickets", Points: by.Support.Volume.points(ratio(t.Recent, 1000*days, usual), 10),
-			Explanation: fmt.Sprintf("There were %s in the last %d days.", counted(t.Recent, "new ticket"), Window)},
+			Explanation: fmt.Sprintf("New in the last %d days: %s.", Window, counted(t.Recent, "ticket"))},
 	)
 	return p.mean()
 }

@@ -66,7 +66,7 @@ func TestTheModelInNumbers(t *testing.T) {
 		// Unsolved 4 of 10: 50. New 6: 200 %, 50.
 		"tickets pile up": {func(in *health.Inputs) {
 			in.Support.Open, in.Support.Recent, in.Support.Unsolved = [4]int64{1, 1, 1, 1}, 6, 4
-		}, "support", 48, health.Counted, "There are 4 open tickets, with the weight of 7.5 normal ones; about 3 in 28 days are usual here. Of the 10 tickets of the last 90 days, 4 are unsolved. There were 6 new tickets in the last 28 days.", 81, ""},
+		}, "support", 48, health.Counted, "Open now: 4 tickets, with the weight of 7.5 normal ones; usual are about 3 in 28 days. Unsolved: 4 of 10 tickets in the last 90 days. New in the last 28 days: 6 tickets.", 81, ""},
 		"few tickets": {func(in *health.Inputs) {
 			in.Support = health.Support{Open: [4]int64{2, 0, 0, 0}, Recent: 1, Past: 1, PastDays: 10}
 		}, "support", -1, health.NotEnoughData, "Not enough data: 2 tickets in the last 364 days, and 3 are needed", 90, ""},

@@ -201,7 +201,11 @@ func sweepKey(workspace string) table.Key {
 // until enough says that it is. Once a day, and when the settings have changed, it makes
 // all of them due.
 func (r *Rollup) TickHealth(ctx context.Context, workspace string, enough func() bool) error {
-	errs := []error{r.sweep(ctx, workspace, enough)}
+	by, version, err := r.health.Settings(ctx, workspace)
+	if err != nil {
+		return err
+	}
+	errs := []error{r.sweep(ctx, workspace, version, enough)}
 	for !enough() {
 		due, err := r.engine.Due(ctx, workspace, resource.Assessments, dueAtOnce)
 		if err != nil {
@@ -209,10 +213,6 @@ func (r *Rollup) TickHealth(ctx context.Context, workspace string, enough func()
 		}
 		if len(due) == 0 {
 			break
-		}
-		by, _, err := r.health.Settings(ctx, workspace)
-		if err != nil {
-			return errors.Join(append(errs, err)...)
 		}
 		failed, err := r.assessAll(ctx, workspace, due, by, enough)
 		errs = append(errs, err)
@@ -252,12 +252,9 @@ func (r *Rollup) assessAll(ctx context.Context, workspace string, due []resource
 	return err != nil, errors.Join(append(errs, err)...)
 }
 
-// sweep makes the accounts of a workspace due.
-func (r *Rollup) sweep(ctx context.Context, workspace string, enough func() bool) error {
-	_, settings, err := r.health.Settings(ctx, workspace)
-	if err != nil {
-		return err
-	}
+// sweep makes the accounts of a workspace due, unless it has been done for the day and
+// the version of the settings.
+func (r *Rollup) sweep(ctx context.Context, workspace string, settings int64, enough func() bool) error {
 	items, err := r.table.Get(ctx, []table.Key{sweepKey(workspace)}, true)
 	if err != nil {
 		return err

@@ -59,7 +59,7 @@ func testDocument(c *client) {
 
 // documentedRoutes are all methods and paths that the API document has, with
 // each optional end of a path spelled out, the two for MRR movements (contract
-// S4), and those for usage.
+// S4), and those for usage and health.
 var documentedRoutes = []string{
 	"DELETE /account_contacts/{id}",
 	"DELETE /account_contacts/{id}/{account_id}",
@@ -99,6 +99,7 @@ var documentedRoutes = []string{
 	"GET /accounts/{id}",
 	"GET /accounts/{id}/contacts",
 	"GET /accounts/{id}/documents",
+	"GET /accounts/{id}/health",
 	"GET /accounts/{id}/metrics",
 	"GET /accounts/{id}/mrr_movements",
 	"GET /accounts/{id}/statements",
@@ -217,6 +218,7 @@ func testParametersDescribed(c *client) {
 		"GET /account_users/{id}/usage":              period,
 		"GET /account_users/{id}/{account_id}/usage": period,
 		"GET /usage":                                 period,
+		"GET /accounts/{id}/health":                  {"end", "start"},
 		"POST /search/accounts":                      found,
 		"POST /search/account_contacts":              found,
 		"POST /search/account_users":                 found,
