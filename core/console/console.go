@@ -31,6 +31,7 @@ import (
 	"tenure/core/sources"
 	"tenure/core/table"
 	"tenure/core/uploads"
+	"tenure/core/usage"
 )
 
 // BasePath is where the console lies.
@@ -45,6 +46,7 @@ type Config struct {
 	Uploads  *uploads.Store
 	Sources  *sources.Store
 	Sending  *sending.Store
+	Usage    *usage.Store
 	// URL is where browsers find BasePath + "/", by ParseURL; nil where nobody has
 	// said so: then it is taken from each request.
 	URL *url.URL

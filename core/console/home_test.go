@@ -14,7 +14,6 @@ import (
 	"tenure/core/resource"
 	"tenure/core/rollup"
 	"tenure/core/subscriptions"
-	"tenure/core/usage"
 )
 
 // post uploads records, given as JSON, to a family of a workspace.
@@ -51,7 +50,7 @@ func TestTheHomePageShowsWhatWasCountedAndCountsAnew(t *testing.T) {
 	w.post("acme", accounts.Family, `{"account_id":"a","name":"<Acme>","join_date":1,"nps_history":[{"nps_score":30,"date":1}]}`, `{"account_id":"b","name":"Beta","join_date":1}`)
 	w.post("acme", subscriptions.Family, fmt.Sprintf(`{"account_id":"a","subscription_id":"s","event":"revenue","effective_start_date":%d,"total_revenue":12345678,"cycle_unit":"month","cycle_length":1,"next_renewal_date":%d}`,
 		now-day, now+10*day))
-	if _, err := rollup.New(w.engine, usage.New(usage.Config{Table: w.store, Engine: w.engine})).Workspace(t.Context(), "acme"); err != nil {
+	if _, err := rollup.New(w.engine, w.usage).Workspace(t.Context(), "acme"); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.calls.Record(t.Context(), "acme", calls.Call{Method: "POST", Endpoint: "/accounts", Family: "accounts", Kind: calls.Write, KeyID: w.key("acme"),
@@ -89,7 +88,7 @@ func TestAmountsAreWrittenToTheCent(t *testing.T) {
 	b := w.as("acme", "ann@example.com", identity.Viewer)
 	w.post("acme", accounts.Family, `{"account_id":"a","name":"A","join_date":1}`)
 	w.post("acme", subscriptions.Family, `{"account_id":"a","subscription_id":"s","event":"revenue","effective_start_date":1,"total_revenue":-100007,"cycle_unit":"month","cycle_length":1}`)
-	if _, err := rollup.New(w.engine, usage.New(usage.Config{Table: w.store, Engine: w.engine})).Workspace(t.Context(), "acme"); err != nil {
+	if _, err := rollup.New(w.engine, w.usage).Workspace(t.Context(), "acme"); err != nil {
 		t.Fatal(err)
 	}
 	if page := b.get("/"); !strings.Contains(page.body, "<dd>−1,000.07</dd>") {

@@ -14,6 +14,7 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -146,7 +147,7 @@ var functions = template.FuncMap{
 	"money":  money, "percent": percent, "score": score,
 	// words writes the name of a family as people read it.
 	"words": func(name string) string { return strings.ReplaceAll(name, "_", " ") },
-	"count": count,
+	"count": count, "duration": duration,
 	// operator writes the operator of a condition as people read it.
 	"operator": func(name string) string { return operatorWords[name] },
 	"dict":     dict,
@@ -204,17 +205,24 @@ func count(n int, what string) string {
 	return number(n) + " " + what
 }
 
-// number writes a whole number with its thousands apart.
+// number writes a number with its thousands apart.
 func number(n any) string {
 	text := fmt.Sprint(n)
+	if f, ok := n.(float64); ok {
+		text = strconv.FormatFloat(f, 'f', -1, 64)
+	}
 	sign := ""
 	if strings.HasPrefix(text, "-") {
 		sign, text = "−", text[1:]
 	}
-	for i := len(text) - 3; i > 0; i -= 3 {
-		text = text[:i] + "," + text[i:]
+	whole, part, fraction := strings.Cut(text, ".")
+	for i := len(whole) - 3; i > 0; i -= 3 {
+		whole = whole[:i] + "," + whole[i:]
 	}
-	return sign + text
+	if fraction {
+		whole += "." + part
+	}
+	return sign + whole
 }
 
 // show answers with a view.

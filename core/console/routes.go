@@ -81,7 +81,7 @@ var routes = slices.Concat([]route{
 	{method: http.MethodPost, path: "/profile/password", role: anybody, serve: changePassword, form: profilePage},
 	{method: http.MethodPost, path: "/profile/sessions/{id}/end", role: anybody, serve: endSession},
 	{method: http.MethodPost, path: "/profile/sessions/end-others", role: anybody, serve: endOtherSessions},
-}, credentialRoutes(), oauthRoutes(), mappingRoutes(), filterRoutes(), fieldsRoutes(), setupRoutes(), moneyRoutes(), previewRoutes(), matchingRoutes(), templateRoutes())
+}, credentialRoutes(), oauthRoutes(), mappingRoutes(), filterRoutes(), fieldsRoutes(), setupRoutes(), moneyRoutes(), previewRoutes(), matchingRoutes(), usageRoutes(), templateRoutes())
 
 // section is a place in the navigation.
 type section struct {
@@ -98,6 +98,7 @@ var sections = []struct {
 	{"Data", []section{
 		{"status", "API status", "pulse"},
 		{"uploads", "CSV upload", "upload"},
+		{"usage", "Usage", "pulse"},
 	}},
 	{"Integrations", []section{
 		{"sources", "Sources", "link"},
@@ -146,6 +147,7 @@ var notices = map[string]string{
 	"matching-none":       "No candidate has so many points and can be told from others: nothing was accepted.",
 	"matching-rejected":   "It is not a match, and is not proposed again.",
 	"matching-undone":     "The decision is taken back: all is linked as it was before.",
+	"usage-changed":       "The settings are saved.",
 	"taken-back":          "The invitation is taken back.",
 	"role-changed":        "The role is changed.",
 	"member-removed":      "The person no longer belongs to this workspace.",

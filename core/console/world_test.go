@@ -33,6 +33,7 @@ import (
 	"tenure/core/sources"
 	"tenure/core/table/embedded"
 	"tenure/core/uploads"
+	"tenure/core/usage"
 )
 
 // world is a console with two workspaces, acme and globex.
@@ -45,6 +46,7 @@ type world struct {
 	uploads *uploads.Store
 	sources *sources.Store
 	mail    *sending.Store
+	usage   *usage.Store
 	store   *embedded.Table
 	engine  *resource.Engine
 	server  *httptest.Server
@@ -59,7 +61,7 @@ func newWorld(t *testing.T, options ...func(*console.Config)) *world {
 	t.Helper()
 	w := &world{T: t}
 	w.ms.Store(1_700_000_000_000)
-	store, err := embedded.Open(t.TempDir(), embedded.Options{Now: w.Now})
+	store, err := embedded.Open(t.TempDir(), embedded.Options{Now: w.Now, Feed: usage.Concerns})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +106,8 @@ func newWorld(t *testing.T, options ...func(*console.Config)) *world {
 		Table: store, Engine: w.engine, Access: w.access, Sealer: secrets.New(keys), Connectors: connectors.All(), Families: catalog.All(), Now: w.Now,
 		Start: func(context.Context, string, string) error { return nil },
 	})
-	config := console.Config{Sources: w.sources, Access: w.access, Identity: w.people, Calls: w.calls, Uploads: w.uploads, Sending: w.mail, Now: w.Now,
+	w.usage = usage.New(usage.Config{Table: store, Engine: w.engine, Now: w.Now})
+	config := console.Config{Sources: w.sources, Usage: w.usage, Access: w.access, Identity: w.people, Calls: w.calls, Uploads: w.uploads, Sending: w.mail, Now: w.Now,
 		Overview: overview.New(store, w.engine)}
 	for _, option := range options {
 		option(&config)
