@@ -144,7 +144,7 @@ func run(ctx context.Context, c config.Config, out io.Writer) (err error) {
 		}
 	}
 	pages, err := console.New(console.Config{
-		URL: address, Access: keys, Identity: people, Calls: log, Overview: overview.New(store, engine), Uploads: sent, Sources: systems, Sending: mail,
+		URL: address, Access: keys, Identity: people, Calls: log, Overview: overview.New(store, engine), Uploads: sent, Sources: systems, Sending: mail, Usage: events,
 	})
 	if err != nil {
 		return err

@@ -47,7 +47,7 @@ func main() {
 		}
 		return console.New(console.Config{
 			URL: address, Access: env.Keys, Identity: identity.New(env.Table, identity.Options{}), Calls: env.Calls,
-			Overview: overview.New(env.Table, env.Engine), Uploads: sent, Sources: systems, Log: env.Log, Secure: true,
+			Overview: overview.New(env.Table, env.Engine), Uploads: sent, Sources: systems, Usage: env.Usage, Log: env.Log, Secure: true,
 			Sending: sending.New(sending.Config{
 				Table: env.Table, Resolver: resolver, Log: env.Log,
 				Sealer:   secrets.New(kms.New(awskms.NewFromConfig(env.AWS), env.Settings.Key)),
