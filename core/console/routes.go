@@ -81,7 +81,7 @@ var routes = slices.Concat([]route{
 	{method: http.MethodPost, path: "/profile/password", role: anybody, serve: changePassword, form: profilePage},
 	{method: http.MethodPost, path: "/profile/sessions/{id}/end", role: anybody, serve: endSession},
 	{method: http.MethodPost, path: "/profile/sessions/end-others", role: anybody, serve: endOtherSessions},
-}, credentialRoutes(), oauthRoutes(), mappingRoutes(), filterRoutes(), fieldsRoutes(), setupRoutes(), moneyRoutes(), previewRoutes(), matchingRoutes(), usageRoutes(), templateRoutes())
+}, credentialRoutes(), oauthRoutes(), mappingRoutes(), filterRoutes(), fieldsRoutes(), setupRoutes(), moneyRoutes(), previewRoutes(), matchingRoutes(), usageRoutes(), healthRoutes(), templateRoutes())
 
 // section is a place in the navigation.
 type section struct {
@@ -99,6 +99,7 @@ var sections = []struct {
 		{"status", "API status", "pulse"},
 		{"uploads", "CSV upload", "upload"},
 		{"usage", "Usage", "pulse"},
+		{"health", "Health", "pulse"},
 	}},
 	{"Integrations", []section{
 		{"sources", "Sources", "link"},
@@ -148,6 +149,7 @@ var notices = map[string]string{
 	"matching-rejected":   "It is not a match, and is not proposed again.",
 	"matching-undone":     "The decision is taken back: all is linked as it was before.",
 	"usage-changed":       "The settings are saved.",
+	"health-changed":      "The settings are saved. All accounts are assessed by them within some minutes.",
 	"taken-back":          "The invitation is taken back.",
 	"role-changed":        "The role is changed.",
 	"member-removed":      "The person no longer belongs to this workspace.",

@@ -124,13 +124,13 @@ var scales = []struct {
 	more       bool
 	at         func(*Settings) *Scale
 }{
-	{"usage.change", UsagePart, "Change of active users and of sessions, in percent,", -100, 100, true, func(s *Settings) *Scale { return &s.Usage.Change }},
+	{"usage.change", UsagePart, "Change of active users and of sessions, in percent", -100, 100, true, func(s *Settings) *Scale { return &s.Usage.Change }},
 	{"usage.unseen", UsagePart, "Days since the last event", 0, 365, false, func(s *Settings) *Scale { return &s.Usage.Unseen }},
-	{"support.backlog", SupportPart, "Open tickets (an urgent one counts as 4, a high one as 2, a low one as ½), in percent of the usual tickets of 28 days,", 0, 10_000, false, func(s *Settings) *Scale { return &s.Support.Backlog }},
-	{"support.unsolved", SupportPart, "Unsolved tickets, in percent of those of the last 90 days,", 0, 100, false, func(s *Settings) *Scale { return &s.Support.Unsolved }},
-	{"support.volume", SupportPart, "New tickets of the last 28 days, in percent of the usual ones,", 0, 10_000, false, func(s *Settings) *Scale { return &s.Support.Volume }},
+	{"support.backlog", SupportPart, "Open tickets (an urgent one counts as 4, a high one as 2, a low one as ½), in percent of the usual tickets of 28 days", 0, 10_000, false, func(s *Settings) *Scale { return &s.Support.Backlog }},
+	{"support.unsolved", SupportPart, "Unsolved tickets, in percent of those of the last 90 days", 0, 100, false, func(s *Settings) *Scale { return &s.Support.Unsolved }},
+	{"support.volume", SupportPart, "New tickets of the last 28 days, in percent of the usual ones", 0, 10_000, false, func(s *Settings) *Scale { return &s.Support.Volume }},
 	{"nps.score", NPSPart, "Net promoter score", -100, 100, true, func(s *Settings) *Scale { return &s.NPS.Score }},
-	{"revenue.change", RevenuePart, "Change of MRR over 90 days, in percent,", -100, 100, true, func(s *Settings) *Scale { return &s.Revenue.Change }},
+	{"revenue.change", RevenuePart, "Change of MRR over 90 days, in percent", -100, 100, true, func(s *Settings) *Scale { return &s.Revenue.Change }},
 }
 
 // Fields are all settings, in the order in which people read them.
@@ -154,8 +154,8 @@ func fields() []Field {
 	}
 	for _, s := range scales {
 		all = append(all,
-			Field{s.name + ".zero", s.part, s.doc + " that has 0 points", s.min, s.max, func(of *Settings) *int { return &s.at(of).Zero }},
-			Field{s.name + ".full", s.part, s.doc + " that has 100 points", s.min, s.max, func(of *Settings) *int { return &s.at(of).Full }},
+			Field{s.name + ".zero", s.part, s.doc + ": where there are 0 points", s.min, s.max, func(of *Settings) *int { return &s.at(of).Zero }},
+			Field{s.name + ".full", s.part, s.doc + ": where there are 100 points", s.min, s.max, func(of *Settings) *int { return &s.at(of).Full }},
 		)
 	}
 	return all
