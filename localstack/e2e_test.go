@@ -95,7 +95,7 @@ func deriveFromStream(ctx context.Context, stream *dynamolocal.Stream, keys *acc
 		}
 		// A tick asks every shard of every workspace of the suite, which is work.
 		if time.Since(ticked) > 4*clockInterval {
-			if err := tick(ctx, keys, r); err != nil {
+			if err := errors.Join(ticks(ctx, keys, r.TickAll), ticks(ctx, keys, r.TickUsage)); err != nil {
 				return err
 			}
 			ticked = time.Now()

@@ -270,7 +270,7 @@ func TestTheStoryOfFiveSystems(t *testing.T) {
 		}
 	}
 	all()
-	if err := followChanges(t.Context(), store, derive); err != nil {
+	if err := (&feed{store: store, rollup: derive}).follower(rollup.Concerns, derive.TickAll).changes(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 

@@ -23,6 +23,9 @@ const (
 // been, so that sequences go on from there even when the feed is empty.
 var sequenceKey = []byte{spaceMeta, 's'}
 
+// maxChangesBytes is about how many bytes one answer of Changes has at most.
+const maxChangesBytes = 4 << 20
+
 var errCorruptChange = errors.New("a stored change is malformed")
 
 // change stages the change of the item with that engine key from old, if there
@@ -60,7 +63,8 @@ func (s *stage) change(key []byte, old *record, found bool, image []byte) error 
 // Changes returns up to limit changes that come after the one with the sequence
 // after, in the order in which they were written; after is "" for the oldest
 // there is. Images are those of the store: the old one may have expired, and
-// Sweep appears as removals. An answer is durable; its bodies share memory.
+// Sweep appears as removals. An answer is durable; its bodies share memory, and it
+// ends early where they come to more than maxChangesBytes.
 func (t *Table) Changes(ctx context.Context, after string, limit int) ([]table.Change, error) {
 	first := uint64(0)
 	if after != "" {
@@ -87,7 +91,8 @@ func (t *Table) Changes(ctx context.Context, after string, limit int) ([]table.C
 	}
 	var changes []table.Change
 	var content slab
-	for valid := it.First(); valid && len(changes) < limit; valid = it.Next() {
+	size := 0
+	for valid := it.First(); valid && len(changes) < limit && size < maxChangesBytes; valid = it.Next() {
 		if len(changes)%rowsPerCheck == rowsPerCheck-1 && ctx.Err() != nil {
 			return nil, errors.Join(ctx.Err(), it.Close())
 		}
@@ -101,6 +106,7 @@ func (t *Table) Changes(ctx context.Context, after string, limit int) ([]table.C
 			return nil, errors.Join(engineError(err), it.Close())
 		}
 		changes = append(changes, c)
+		size += len(value)
 	}
 	if err := it.Close(); err != nil {
 		return nil, engineError(err)
