@@ -103,7 +103,7 @@ templates: ## check the templates
 	  $(call left_out,the security check of the templates: checkov could not be installed); \
 	fi
 
-bench: build ## measure the main job on the embedded store, the matching of names, runs of sources, then on DynamoDB Local, and the functions
+bench: build ## measure the main job and usage events on the embedded store, the matching of names, runs of sources, then on DynamoDB Local, and the functions
 	@$(PLAIN) go build -o $(BUILD)/bench ./localstack/bench
 	@$(BUILD)/bench -server $(BUILD)/tenure $(BENCH)
 	@$(BUILD)/bench -names 100000

@@ -32,8 +32,9 @@ import (
 func main() {
 	binary := flag.String("server", "", "the product's binary")
 	records := flag.Int("records", 50_000, "how many accounts")
-	runs := flag.Int("runs", 3, "how many times; medians are printed")
+	runs := flag.Int("runs", 3, "how many times; medians are printed; 0 leaves the main job out")
 	grown := flag.Int("grown", 1_000_000, "how many accounts the list grows to; 0 leaves growth out")
+	events := flag.Int("events", 300_000, "how many usage events; 0 leaves them out")
 	names := flag.Int("names", 0, "how many names are matched with as many others, in place of all else")
 	flag.Parse()
 	if *names > 0 {
@@ -43,7 +44,13 @@ func main() {
 		}
 		return
 	}
-	err := bench(context.Background(), *binary, *records, *runs, os.Stdout)
+	var err error
+	if *runs > 0 {
+		err = bench(context.Background(), *binary, *records, *runs, os.Stdout)
+	}
+	if err == nil && *events > 0 {
+		err = benchEvents(context.Background(), *binary, bursts{events: *events, batch: 200, senders: 16}, os.Stdout)
+	}
 	if err == nil && *grown > 0 {
 		err = benchGrowth(context.Background(), *binary, *grown, os.Stdout)
 	}
