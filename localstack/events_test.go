@@ -254,6 +254,10 @@ func TestKilledInTheMiddleOfEvents(t *testing.T) {
 	p.done(testKey, http.MethodPost, "/account_users", records(`{"account_id":"b","user_id":"later","first_name":"L","last_name":"L"}`))
 	want := fmt.Sprintf("{%d %d %d %d [] [] [{sessionSync %[1]d}]}", sent, users+2, sent, 7*sent)
 	p.usageBecomes(testKey, "/usage", want)
+	time.Sleep(2 * clockInterval) // nothing is counted late, or again
+	if got := fmt.Sprint(p.usage(testKey, "/usage")); got != want {
+		t.Errorf("%s after it was %s", got, want)
+	}
 	for account, share := range map[string]int{"a": 8, "b": 2} {
 		if got := p.usage(testKey, "/accounts/"+account+"/usage").Events; got != sent*share/10 {
 			t.Errorf("%d events of the account %s, want %d", got, account, sent*share/10)
