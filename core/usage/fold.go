@@ -33,7 +33,7 @@ const (
 	digestsInPart = 10_000
 	// followTogether is how many events are counted together, if there are so many: those
 	// of one user, account and day are then written at once.
-	followTogether = 10_000
+	followTogether = 20_000
 	// foldTries is how often a transaction is tried that loses races.
 	foldTries = 50
 )
