@@ -1,11 +1,19 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"tenure/core/catalog"
+	"tenure/core/resource"
+	"tenure/core/rollup"
+	"tenure/core/table"
+	"tenure/core/table/embedded"
+	"tenure/core/usage"
 )
 
 // derivePatient is when a test gives up on a derived value. On one machine it
@@ -111,6 +119,42 @@ func TestMRRSurvivesACrash(t *testing.T) {
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("the movements do not come to %s: %.500s", want, list)
+		}
+	}
+}
+
+// TestAChangeStaysUntilAllWhoFollowAreThroughWithIt has one of two followers hang back.
+func TestAChangeStaysUntilAllWhoFollowAreThroughWithIt(t *testing.T) {
+	store := openStore(t, embedded.Options{Feed: func(table.Key) bool { return true }})
+	engine := resource.New(resource.Config{Table: store, Root: catalog.Root})
+	r := rollup.New(engine, usage.New(usage.Config{Table: store, Engine: engine}))
+	f := &feed{store: store, rollup: r}
+	var seen [2][]string
+	var all [2]*follower
+	for i := range all {
+		all[i] = f.follower(func(key table.Key) bool {
+			seen[i] = append(seen[i], key.Sort)
+			return false
+		}, r.TickAll)
+	}
+	for round, want := range []string{"[0] []", "[0] [0]", "[0 1] [0 1]"} {
+		if round != 1 {
+			item := table.Item{Key: table.Key{Partition: "test/x", Sort: fmt.Sprint(round / 2)}, Version: 1, Body: []byte("{}")}
+			if err := errors.Join(store.Write(t.Context(), []table.Op{table.Put(item, table.Condition{})}, nil)...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range min(round, 1) + 1 {
+			if err := all[i].changes(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := fmt.Sprint(seen[0], " ", seen[1]); got != want {
+			t.Errorf("after round %d they have seen %s, want %s", round, got, want)
+		}
+		left, err := store.Changes(t.Context(), "", 10)
+		if err != nil || (len(left) == 0) != (round > 0) {
+			t.Errorf("after round %d the feed has %d changes, %v", round, len(left), err)
 		}
 	}
 }
