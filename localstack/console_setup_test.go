@@ -14,7 +14,7 @@ func TestConsoleSetup(t *testing.T) {
 	t.Parallel()
 	const secret = "secret-stripe-key"
 	invoice := func(id, currency string) string {
-		return `{"id": "` + id + `", "object": "invoice", "customer": "cus_A", "customer_email": "it@acme.example", "number": "N-` + id + `", "status": "paid", "currency": "` + currency + `", "subtotal": 4000, "total": 4000, "amount_due": 4000, "amount_paid": 4000, "amount_remaining": 0, "created": 1680000000, "due_date": null, "livemode": true, "status_transitions": {"finalized_at": 1680000100, "paid_at": 1680000200, "marked_uncollectible_at": null, "voided_at": null}, "lines": {"object": "list", "has_more": false, "url": "/v1/invoices/` + id + `/lines", "data": []}}`
+		return `{"id": "` + id + `", "object": "invoice", "customer": "cus_A", "customer_email": "it@acme.example", "number": "N-` + id + `", "status": "paid", "currency": "` + currency + `", "subtotal": 4000, "total": 4000, "amount_due": 4000, "amount_paid": 4000, "amount_remaining": 0, "created": 1680000000, "due_date": null, "livemode": true, "status_transitions": {"finalized_at": 1680000100, "paid_at": 1680000200, "marked_uncollectible_at": null, "voided_at": null}, "lines": {"object": "list", "has_more": false, "url": "/v1/invoices/` + id + `/lines", "data": [{"id": "il_` + id + `", "object": "line_item", "amount": 4000, "currency": "` + currency + `", "description": "Gold", "quantity": 1, "type": "subscription", "discountable": false, "livemode": true, "metadata": {}, "period": {}, "proration": false}]}}`
 	}
 	stripe := standIn(t, "stripe", "api_key", map[string]string{
 		"customers": `[{"id": "cus_A", "object": "customer", "name": "Acme", "email": "it@acme.example", "created": 1700000000, "livemode": true, "metadata": {"account_id": "C-1"}},
@@ -103,13 +103,18 @@ func TestConsoleSetup(t *testing.T) {
 	plain.signIn(testPassword)
 	plain.Visit("/admin/add-source?connector=stripe")
 	plain.Fill("Name", "More billing")
+	plain.Fill("Prefix of ids (optional)", "more-")
 	plain.Press("Add the source")
+	plain.See("Credentials of More billing")
 	plain.Fill("Secret or restricted key", secret)
 	plain.Press("Store")
+	plain.See("The credentials are stored, sealed")
 	plain.Press("Test connection")
 	plain.See("Stripe answers: the credentials are good")
 	plain.Follow("More billing")
+	plain.See("Before it runs")
 	plain.Follow("Preview")
+	plain.See("Look at the first records")
 	plain.Press("Look at them")
 	plain.See("Stripe has answered", "Account C-1")
 }
