@@ -205,8 +205,11 @@ func count(n int, what string) string {
 	return number(n) + " " + what
 }
 
-// number writes a number with its thousands apart.
+// number writes a number, or that which is pointed to, with its thousands apart.
 func number(n any) string {
+	if to, ok := n.(*int64); ok {
+		n = *to
+	}
 	text := fmt.Sprint(n)
 	if f, ok := n.(float64); ok {
 		text = strconv.FormatFloat(f, 'f', -1, 64)

@@ -38,6 +38,8 @@ type usageData struct {
 	*usage.Report
 	// AsOf is when it was read, in epoch ms.
 	AsOf int64 `json:"as_of"`
+	// Live says that the page keeps itself up to date.
+	Live bool `json:"-"`
 	// Days is for how many days up to today.
 	Days int `json:"days"`
 	// Account is whose usage it is; nil for all of the workspace.
@@ -67,9 +69,16 @@ func (usageData) Choices() []int { return usageDays }
 // Intervals returns by what it can be shown.
 func (usageData) Intervals() []usage.Interval { return usage.Intervals }
 
-// Same returns the page, below BasePath + "/", with what it was asked for.
-func (d usageData) Same() string {
+// Same returns the page, below BasePath + "/", with what it was asked for; Switched
+// returns it with Live turned on or off.
+func (d usageData) Same() string     { return d.query(d.Live) }
+func (d usageData) Switched() string { return d.query(!d.Live) }
+
+func (d usageData) query(live bool) string {
 	q := url.Values{"days": {strconv.Itoa(d.Days)}, "interval": {string(d.Interval)}}
+	if !live {
+		q.Set("live", "0")
+	}
 	if d.Account == nil {
 		return "usage?" + q.Encode()
 	}
@@ -131,7 +140,7 @@ func (s *server) usageOf(r *request, read func(p usage.Period) (*usage.Report, e
 	if err != nil {
 		return usageData{}, err
 	}
-	data := usageData{AsOf: s.Now().UnixMilli(), Days: days}
+	data := usageData{AsOf: s.Now().UnixMilli(), Live: r.URL.Query().Get("live") != "0", Days: days}
 	if data.Report, err = read(p); err != nil {
 		return usageData{}, err
 	}

@@ -61,7 +61,10 @@ func TestUsageIsShownAsItIs(t *testing.T) {
 		w.events("acme", fmt.Sprintf(`{%s,"account_id":"a&b","created_at":%d}`, line, now))
 	}
 	w.events("acme", fmt.Sprintf(`{"action":"x","user_id":"old","account_id":"a&b","created_at":%d}`, now-10*day))
-	b.get("/usage").shows(t, "Reports", "1 h 30 min", "export", "1,234.5", "sessionSync", "Active accounts")
+	b.get("/usage").shows(t, "Reports", "1 h 30 min", "export", "1,234.5", "sessionSync", "<dt>Active accounts</dt><dd>1</dd>", `hx-trigger="every 2s"`, "Stop updating")
+	if off := b.get("/usage?live=0").body; strings.Contains(off, "hx-trigger") || !strings.Contains(off, `name="live" value="0"`) || !strings.Contains(off, "Keep up to date") {
+		t.Error(off)
+	}
 	b.get("/usage/account?"+url.Values{"account_id": {"a&b"}, "days": {"90"}, "interval": {"week"}}.Encode()).
 		shows(t, "Usage of &lt;Acme&gt;", "usage/account?account_id=a%26b&amp;days=90&amp;interval=week", "Active users by week", ">old<")
 	var data struct {
