@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sync/errgroup"
@@ -287,14 +288,14 @@ func TestNamesWithoutEndStayWithinAnItem(t *testing.T) {
 // failing fails every so many writes, before or after they are carried out.
 type failing struct {
 	table.Table
-	every, n int
+	every int64
+	n     atomic.Int64
 }
 
 var errFailing = errors.New("the store has failed")
 
 func (f *failing) Transact(ctx context.Context, ops []table.Op, guard *table.Guard) error {
-	f.n++
-	switch f.n % f.every {
+	switch f.n.Add(1) % f.every {
 	case 0:
 		return errFailing
 	case 1:
